@@ -1,0 +1,59 @@
+"""Addresses and frame references: between the stored form of columns.py and the written form.
+
+Stored: a MAC is an unsigned 64-bit integer, an IP address its canonical text (RFC 5952 for IPv6,
+so that equal addresses are equal strings), a frame its capture and number in one integer.
+"""
+
+from ipaddress import IPv4Address, IPv6Address
+
+FRAME_NUMBER_BITS = 40  # 1.1e12 records a capture, 8 million captures
+
+
+def mac_text(mac: int) -> str:
+    """Return 0xbc2411000001 as bc:24:11:00:00:01."""
+    return ":".join(f"{mac >> shift & 0xFF:02x}" for shift in (40, 32, 24, 16, 8, 0))
+
+
+def mac_number(text: str) -> int:
+    """Return bc:24:11:00:00:01 (or with - or .) as an integer. Raises ValueError."""
+    digits = "".join(ch for ch in text if ch not in ":-.")
+    if len(digits) != 12:
+        raise ValueError(f"{text!r} is not a MAC address")
+    return int(digits, 16)
+
+
+def ip_text(octets: bytes) -> str:
+    """Return 4 or 16 octets in network order as canonical text. Raises ValueError."""
+    return str(IPv4Address(octets) if len(octets) == 4 else IPv6Address(octets))
+
+
+def rd_text(octets: bytes) -> str:
+    """Return an 8-octet route distinguisher as FRR prints it (RFC 4364, 4.2)."""
+    kind = int.from_bytes(octets[:2])
+    if kind == 0:
+        return f"{int.from_bytes(octets[2:4])}:{int.from_bytes(octets[4:])}"
+    if kind == 1:
+        return f"{IPv4Address(octets[2:6])}:{int.from_bytes(octets[6:])}"
+    if kind == 2:
+        return f"{int.from_bytes(octets[2:6])}:{int.from_bytes(octets[6:])}"
+    return f"?:{octets.hex()}"
+
+
+def esi_text(octets: bytes) -> str:
+    """Return a 10-octet Ethernet segment identifier as 00:11:...:99."""
+    return ":".join(f"{octet:02x}" for octet in octets)
+
+
+def frame_id(capture_id: int, frame_number: int) -> int:
+    """Return the one integer that stands for a frame in every table (vectorizes over arrays)."""
+    return (capture_id << FRAME_NUMBER_BITS) + frame_number
+
+
+def capture_of(frame: int) -> int:
+    """Return the capture_id inside a frame id (vectorizes)."""
+    return frame >> FRAME_NUMBER_BITS
+
+
+def number_of(frame: int) -> int:
+    """Return the frame number, as Wireshark shows it, inside a frame id (vectorizes)."""
+    return frame & ((1 << FRAME_NUMBER_BITS) - 1)

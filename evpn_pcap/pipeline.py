@@ -1,0 +1,80 @@
+"""Captures become packets, packets become events, clocks are aligned, updates become routes,
+requests become resolutions, rules read it all: the whole program, in order."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from evpn_pcap import columns
+from evpn_pcap.clocks import fit_clocks, on_common_clock
+from evpn_pcap.decode import decode
+from evpn_pcap.decode.bgp import decode_updates
+from evpn_pcap.errors import CaptureError
+from evpn_pcap.events import find_events
+from evpn_pcap.flows import find_flows
+from evpn_pcap.model import Analysis, Decoded, Options, Source, Tables
+from evpn_pcap.resolutions import resolve
+from evpn_pcap.routes import route_intervals
+from evpn_pcap.rules import apply_rules, load_rules
+from evpn_pcap.sightings import join_sightings
+from evpn_pcap.sources import find_sources, read_batches
+from evpn_pcap.streams import join_streams
+from evpn_pcap.summary import summarize
+from evpn_pcap.tshark import decode_with_tshark
+from evpn_pcap.vantage import find_points
+
+Runner = Callable[[Callable[[Source], Any], Sequence[Source]], Iterable[Any]]
+
+READERS: dict[str, Callable[[Source, Options], Decoded]] = {
+    "native": lambda source, options: decode(read_batches(source), source, options),
+    "tshark": decode_with_tshark,
+}
+
+
+def read_capture(source: Source, options: Options) -> Decoded | str:
+    """Return one capture decoded, or in words why it could not be read at all."""
+    try:
+        return READERS[options.reader](source, options)
+    except CaptureError as error:
+        return str(error)
+
+
+def read_captures(paths: Sequence[str | Path], options: Options, run: Runner = map) -> tuple[list[Decoded], tuple[tuple[str, str], ...]]:
+    """Return every readable capture decoded, and the name and reason of each unreadable one.
+
+    `run` is `map` or anything that works like it over processes or machines.
+    """
+    sources = find_sources(paths, options)
+    results = list(run(partial(read_capture, options=options), sources))
+    failures = [(s.name, r) for s, r in zip(sources, results, strict=True) if isinstance(r, str)]
+    return [result for result in results if isinstance(result, Decoded)], tuple(failures)
+
+
+def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Runner = map) -> Analysis:
+    """Explain every ARP and ND resolution that these captures show.
+
+    `paths` are capture files, folders, globs, or HOST[:POINT]=PATH. Returns an Analysis, whose
+    `tables` are DataFrames of columns.py. A capture that cannot be read is listed in `failures`
+    and the others are analyzed. Raises OptionError where a path or option makes no sense.
+    """
+    options = options or Options()
+    decoded, failures = read_captures(paths, options, run)
+    interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
+    packets = columns.PACKETS.concat([one.packets for one in decoded])
+    anchors = columns.ANCHORS.concat([one.anchors for one in decoded])
+    streams, stream_anomalies = join_streams(columns.SEGMENTS.concat([one.segments for one in decoded]))
+    updates, bgp_anomalies = decode_updates(streams)
+
+    points = find_points(interfaces, packets, anchors, options)
+    clocks = fit_clocks(anchors, points, options.reference)
+    events = join_sightings(find_events(on_common_clock(packets, clocks), points))
+    routes, sessions = route_intervals(on_common_clock(updates, clocks))
+    flows = find_flows(on_common_clock(anchors, clocks), points)
+    resolutions = resolve(events, points, clocks, routes, sessions, anchors, options)
+
+    anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies])
+    tables = Tables(interfaces, points, packets, anchors, events, updates, routes, sessions, flows, resolutions, anomalies)
+    findings = apply_rules(load_rules(), tables)
+    captures = tuple(one.capture for one in decoded)
+    return Analysis(captures, clocks, tables, findings, summarize(resolutions), failures, options)

@@ -1,0 +1,30 @@
+"""What all tests share: where the captures are, and what this machine can do."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+SHARED = PROJECT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    """Skip, with the reason printed, what this machine cannot run."""
+    for item in items:
+        if item.get_closest_marker("corpus") and not (SHARED / "captures").is_dir():
+            item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
+        if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):
+            item.add_marker(pytest.mark.skip(reason="tshark and capinfos are not installed"))
+
+
+@pytest.fixture(scope="session")
+def captures_folder() -> Path:
+    """The real captures with independent truth."""
+    return SHARED / "captures"
+
+
+@pytest.fixture(scope="session")
+def corpus_folder() -> Path:
+    """Public captures of other projects, many malformed."""
+    return SHARED / "corpus"
