@@ -1,0 +1,38 @@
+"""Capture files become batches of records: which files, whose they are, and what is in them."""
+
+from collections.abc import Iterator
+
+from evpn_pcap.errors import CaptureError
+from evpn_pcap.model import Batch, FileEnd, Source
+from evpn_pcap.sources.compression import Stream
+from evpn_pcap.sources.fabric import with_fabric
+from evpn_pcap.sources.labels import find_sources
+from evpn_pcap.sources.pcap import byte_order_of, read_pcap
+from evpn_pcap.sources.pcapng import SECTION_HEADER, read_pcapng
+from evpn_pcap.sources.window import Window
+
+__all__ = ["find_sources", "read_batches", "with_fabric"]
+
+
+def read_batches(source: Source) -> Iterator[Batch | FileEnd]:
+    """Yield the records of one capture file in batches of some thousand, and at last its FileEnd.
+
+    Reads pcap and pcapng, gzip or Zstandard around them, in bounded memory. A batch stays valid
+    until the next one is asked for. Every record has a frame number as Wireshark gives it.
+    What is wrong in the file is a Note of the FileEnd. Raises CaptureError where the file cannot
+    be opened, is not a capture, or is compressed with Zstandard and the package for it is missing.
+    """
+    stream = Stream(source.file)
+    try:
+        window = Window(stream)
+        first = window.octets[: min(window.end, 4)].tobytes()
+        if first == SECTION_HEADER:
+            yield from read_pcapng(window)
+        elif len(first) == len(SECTION_HEADER) and byte_order_of(first):
+            yield from read_pcap(window)
+        else:
+            found = f"begins with {first.hex(' ')}" if first else "is empty"
+            reason = f" ({window.problem})" if window.problem else ""
+            raise CaptureError(f"{window.name}: a pcap or pcapng file expected, but it {found}{reason}")
+    finally:
+        stream.close()
