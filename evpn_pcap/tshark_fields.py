@@ -1,0 +1,347 @@
+"""One frame as tshark dissected it becomes the fields of our rows, by walking its layers in order.
+
+Under VXLAN a frame has two Ethernet and two IP layers, and asking a dissection for its field by
+name gives the outer one. So the layers are taken from the outermost inwards and what is innermost
+so far is kept; `vxlan` turns it into the underlay. The walk ends at the first layer that is not
+one of ours (GRE, MPLS ...), for the native reader looks no further either.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+from evpn_pcap.addresses import ip_text
+
+BGP_PORT = 179
+ND_TYPES = frozenset(range(133, 138))  # RFC 4861, section 4: RS, RA, NS, NA, redirect
+NA_TYPE = 136
+ECHO_TYPES = {"icmp": (8, 0), "icmpv6": (128, 129)}  # request, reply: RFC 792; RFC 4443, section 4
+TARGET = {
+    135: "icmpv6.nd.ns.target_address",
+    136: "icmpv6.nd.na.target_address",
+    137: "icmpv6.nd.rd.target_address",
+}
+# RFC 8200, section 4.1; RFC 4302
+NEXT_HEADERS = (
+    *("ipv6.nxt", "ipv6.hopopts.nxt", "ipv6.dstopts.nxt", "ipv6.routing.nxt", "ipv6.fraghdr.nxt"),
+    "ah.next_header",
+)
+CHECKSUM_OFFSET = {"tcp": 16, "udp": 6, "icmp": 2, "icmpv6": 2}
+# Wireshark's own numbers of encapsulations (wiretap/wtap.h) -> tcpdump.org link types
+LINK_TYPES = {1: 1, 25: 113, 210: 276}
+COOKED_GROUP, COOKED_OUTGOING, COOKED_LAST = (1, 2), 4, 4  # packet types of Linux cooked captures
+NOT_OURS = frozenset({"_ws.short", "_ws.malformed"})
+
+
+@dataclass(slots=True)
+class Dissection:
+    """What one frame holds; `layers`, `message` and `segment` have the names of our columns."""
+
+    number: int
+    captured_ns: int
+    wire_bytes: int
+    is_packet: bool  # false: a pcapng record that is no packet, which Wireshark numbers all the same
+    section: int
+    interface: int | None  # pcapng interface number in its section
+    link_type: int | None
+    octets: bytes
+    direction: str | None = None
+    cooked_index: int | None = None
+    layers: dict[str, Any] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    start: dict[str, int] = field(default_factory=dict)  # layer -> offset of its latest occurrence
+    ethertype: int | None = None
+    inner_start: int = 0  # offset of the innermost Ethernet frame
+    ip: dict[str, Any] | None = None
+    ports: tuple[int, int] | None = None
+    is_request: bool | None = None
+    message: dict[str, Any] | None = None
+    segment: dict[str, Any] | None = None
+    trouble: str = ""  # "truncated" | "malformed"
+
+    @property
+    def last(self) -> str:
+        """Return the innermost layer that was read."""
+        return self.names[-1] if self.names else "frame"
+
+    @property
+    def stop_reason(self) -> str:
+        """Return why the dissection ended early, as layer.reason; empty when whole."""
+        return f"{self.last}.{self.trouble}" if self.trouble else ""
+
+
+def dissect(packet: Any, octets: bytes, vxlan_ports: frozenset[int]) -> Dissection:
+    """Return what a pyshark packet (PDML) holds; `octets` are the frame's own, from its first."""
+    everything = [packet.frame_info, *packet.layers]  # pyshark takes the second layer, which may be a comment
+    frame = next(layer for layer in everything if layer.layer_name == "frame")
+    encapsulation = _number(frame, "frame.encap_type")
+    found = Dissection(
+        number=int(packet.number),
+        captured_ns=epoch_ns(_show(frame, "frame.time_epoch")),
+        wire_bytes=int(packet.length),
+        is_packet=encapsulation is not None,
+        section=_number(frame, "frame.section_number") or 1,
+        interface=_number(frame, "frame.interface_id"),
+        link_type=LINK_TYPES.get(encapsulation or 0),
+        octets=octets,
+        direction={1: "incoming", 2: "outgoing"}.get(_number(frame, "frame.packet_flags_direction") or 0),
+    )
+    for layer in everything[everything.index(frame) + 1 :]:
+        if layer.layer_name in NOT_OURS:
+            found.trouble = "truncated" if layer.layer_name == "_ws.short" else "malformed"
+            break
+        if layer.layer_name not in WALK or not WALK[layer.layer_name](found, layer, vxlan_ports):
+            break
+        found.names.append(layer.layer_name)
+    return found
+
+
+def epoch_ns(text: str | None) -> int:
+    """Return seconds in decimal as whole nanoseconds, exactly; 0 where the record has no time."""
+    return int(Decimal(text).scaleb(9)) if text else 0
+
+
+def frame_key(found: Dissection) -> int:
+    """Return a hash of EtherType, source MAC and network layer without TTL, checksums and padding."""
+    first = b"%x %x " % (found.ethertype or 0, found.layers.get("source_mac") or 0)
+    if not found.octets:  # a record without a time
+        return _hash(first + repr(found.message).encode())
+    if found.ip:
+        return _hash(first + _network_layer(found, {4: (8, 10, 11), 6: (7,)}))
+    start = found.start.get("arp", 0)
+    return _hash(first + found.octets[start : start + 28])
+
+
+def anchor_key(found: Dissection) -> int:
+    """Return a hash of the innermost IP packet without TTL, checksums, DSCP and ECN."""
+    return _hash(_network_layer(found, {4: (1, 8, 10, 11), 6: (7,)}, has_class=False))
+
+
+def _network_layer(found: Dissection, blank: dict[int, tuple[int, ...]], has_class: bool = True) -> bytes:
+    """Return the innermost IP packet as captured, without padding, with some octets set to zero."""
+    ip = found.ip or {}
+    start = ip["start"]
+    octets = bytearray(found.octets[start : start + ip["length"]])
+    holes = list(blank[ip["version"]])
+    if found.names and found.names[-1] in CHECKSUM_OFFSET:
+        at = found.start[found.names[-1]] - start + CHECKSUM_OFFSET[found.names[-1]]
+        holes += [at, at + 1]
+    for hole in holes:
+        if hole < len(octets):
+            octets[hole] = 0
+    if ip["version"] == 6 and not has_class and len(octets) > 1:  # traffic class: RFC 8200, section 3
+        octets[0] &= 0xF0
+        octets[1] &= 0x0F
+    return bytes(octets)
+
+
+def _hash(octets: bytes) -> int:
+    return int.from_bytes(blake2b(octets, digest_size=8).digest())
+
+
+def _ethernet(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    destination = _mac(layer, "eth.dst")
+    found.layers |= {"source_mac": _mac(layer, "eth.src"), "destination_mac": destination}
+    found.layers["is_multicast"] = None if destination is None else bool(destination >> 40 & 1)
+    found.ethertype = _number(layer, "eth.type")
+    found.inner_start = _start(layer, "eth.dst")
+    return found.ethertype is not None
+
+
+def _cooked(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    kind = _number(layer, "sll.pkttype")
+    found.cooked_index = _number(layer, "sll.ifindex")
+    found.layers["source_mac"] = _mac(layer, "sll.src.eth")
+    if kind is not None and kind <= COOKED_LAST:
+        found.direction = "outgoing" if kind == COOKED_OUTGOING else "incoming"
+        found.layers["is_multicast"] = None if kind == COOKED_OUTGOING else kind in COOKED_GROUP
+    found.ethertype = _number(layer, "sll.etype")
+    return found.ethertype is not None
+
+
+def _vlan(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    name = layer.layer_name
+    found.layers.setdefault("inner_vlan_id" if "vni" in found.layers else "vlan_id", _number(layer, f"{name}.id"))
+    found.ethertype = _number(layer, "vlan.etype" if name == "vlan" else "ieee8021ah.etype")
+    return found.ethertype is not None
+
+
+def _ip(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    if found.ip is not None:
+        return False  # IP in IP is not ours
+    name = layer.layer_name
+    start = _start(layer, f"{name}.version")
+    is_4 = name == "ip"
+    length = _number(layer, "ip.len") if is_4 else 40 + (_number(layer, "ipv6.plen") or 0)
+    found.ip = {
+        "version": 4 if is_4 else 6,
+        "start": start,
+        "length": length or len(found.octets) - start,  # 0: segmentation offload
+        "source_ip": _address(layer, f"{name}.src"),
+        "destination_ip": _address(layer, f"{name}.dst"),
+        "hop_limit": _number(layer, "ip.ttl" if is_4 else "ipv6.hlim"),
+        "ip_protocol": _number(layer, "ip.proto") if is_4 else _last_header(layer),
+    }
+    return found.ip["destination_ip"] is not None
+
+
+def _last_header(layer: Any) -> int | None:
+    """Return the protocol that follows the last extension header of IPv6."""
+    fields = [one for name in NEXT_HEADERS for one in _all(layer, name)]
+    return int(max(fields, key=lambda one: int(one.pos)).show) if fields else None
+
+
+def _udp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    return _ports(found, layer, "udp")
+
+
+def _sctp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    _ports(found, layer, "sctp")
+    return False  # its layer is not walked further, and its checksum is not at a place we know
+
+
+def _ports(found: Dissection, layer: Any, name: str) -> bool:
+    source, destination = _number(layer, f"{name}.srcport"), _number(layer, f"{name}.dstport")
+    if source is None or destination is None:
+        return False
+    found.ports = (source, destination)
+    found.start[name] = _start(layer, f"{name}.srcport")
+    return True
+
+
+def _vxlan(found: Dissection, layer: Any, vxlan_ports: frozenset[int]) -> bool:
+    vni = _number(layer, "vxlan.vni")
+    if found.ip is None or found.ports is None or found.ports[1] not in vxlan_ports:
+        return False
+    if vni is None or not _is_set(layer, "vxlan.flag_i") or "vni" in found.layers:
+        return False  # RFC 7348, section 5; VXLAN inside VXLAN is not ours
+    outer = {"outer_source_ip": found.ip["source_ip"], "outer_destination_ip": found.ip["destination_ip"], "vni": vni}
+    found.layers |= outer | dict.fromkeys(("source_mac", "destination_mac", "is_multicast"))
+    found.ip = found.ports = found.ethertype = None
+    return True
+
+
+def _arp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    found.start["arp"] = _start(layer, "arp.hw.type")
+    found.message = {
+        "protocol": "rarp" if found.ethertype == 0x8035 else "arp",
+        "operation": _number(layer, "arp.opcode"),
+        "sender_mac": _mac(layer, "arp.src.hw_mac"),
+        "sender_ip": _address(layer, "arp.src.proto_ipv4"),
+        "target_mac": _mac(layer, "arp.dst.hw_mac"),
+        "target_ip": _address(layer, "arp.dst.proto_ipv4"),
+    }
+    return True
+
+
+def _icmp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    name = layer.layer_name
+    kind = _number(layer, f"{name}.type")
+    if kind is None or found.ip is None:
+        return False
+    found.start[name] = _start(layer, f"{name}.type")
+    request, reply = ECHO_TYPES[name]
+    found.is_request = {request: True, reply: False}.get(kind)
+    if name == "icmpv6" and kind in ND_TYPES:
+        found.message = _neighbour_message(found, layer, kind)
+    return True
+
+
+def _neighbour_message(found: Dissection, layer: Any, kind: int) -> dict[str, Any]:
+    """Return the ND fields of RFC 4861, section 4; options as type:hex of their content."""
+    ip = found.ip or {}
+    flags = {"has_router_flag": "r", "has_solicited_flag": "s", "has_override_flag": "o"}
+    return {
+        "protocol": "nd",
+        "operation": kind,
+        "sender_mac": _mac(layer, "icmpv6.opt.src_linkaddr"),
+        "sender_ip": ip["source_ip"],
+        "target_mac": _mac(layer, "icmpv6.opt.target_linkaddr"),
+        "target_ip": _address(layer, TARGET[kind]) if kind in TARGET else None,
+        "destination_ip": ip["destination_ip"],
+        "hop_limit": ip["hop_limit"],
+        "options": _options(found.octets, layer),
+    } | {name: _is_set(layer, f"icmpv6.nd.na.flag.{letter}") for name, letter in flags.items() if kind == NA_TYPE}
+
+
+def _options(octets: bytes, layer: Any) -> str:
+    """Return the options, for whose octets tshark tells only place and size."""
+    spans = [(int(one.pos), int(one.size)) for one in _all(layer, "icmpv6.opt")]
+    return " ".join(f"{octets[at]}:{octets[at + 2 : at + size].hex()}" for at, size in spans if at < len(octets))
+
+
+def _tcp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
+    if found.ip is None or not _ports(found, layer, "tcp"):
+        return False
+    sequence, header = _number(layer, "tcp.seq_raw"), _number(layer, "tcp.hdr_len")
+    length, flags = _number(layer, "tcp.len"), _number(layer, "tcp.flags")
+    if BGP_PORT in (found.ports or ()) and None not in (sequence, header, length, flags):
+        first = found.start["tcp"] + (header or 0)
+        found.segment = {
+            "sequence": sequence,
+            "flags": (flags or 0) & 0xFF,
+            "payload": found.octets[first : first + (length or 0)],
+            "payload_bytes": length,
+        }
+        names = {"sender_ip": "source_ip", "target_ip": "destination_ip", "hop_limit": "hop_limit"}
+        found.message = {"protocol": "bgp"} | {name: found.ip[source] for name, source in names.items()}
+    return True
+
+
+WALK: dict[str, Callable[[Dissection, Any, frozenset[int]], bool]] = {
+    "eth": _ethernet,
+    "sll": _cooked,
+    "vlan": _vlan,
+    "ieee8021ad": _vlan,
+    "ip": _ip,
+    "ipv6": _ip,
+    "udp": _udp,
+    "vxlan": _vxlan,
+    "arp": _arp,
+    "icmp": _icmp,
+    "icmpv6": _icmp,
+    "tcp": _tcp,
+    "sctp": _sctp,
+}
+
+
+def _all(layer: Any, name: str) -> list[Any]:
+    """Return every field of exactly this name: pyshark's own look-up falls back on similar names."""
+    container = layer.get_field(name)
+    return list(container.all_fields) if container is not None and container.name == name else []
+
+
+def _show(layer: Any, name: str) -> str | None:
+    fields = _all(layer, name)
+    return fields[0].show if fields else None
+
+
+def _number(layer: Any, name: str) -> int | None:
+    text = _show(layer, name)
+    return int(text, 0) if text else None
+
+
+def _is_set(layer: Any, name: str) -> bool:
+    return _show(layer, name) in ("1", "True")  # Wireshark before and since 4.2
+
+
+def _raw(layer: Any, name: str) -> bytes:
+    fields = _all(layer, name)
+    return bytes.fromhex(fields[0].raw_value) if fields and fields[0].raw_value else b""
+
+
+def _mac(layer: Any, name: str) -> int | None:
+    octets = _raw(layer, name)
+    return int.from_bytes(octets) if len(octets) == 6 else None
+
+
+def _address(layer: Any, name: str) -> str | None:
+    octets = _raw(layer, name)
+    return ip_text(octets) if len(octets) in (4, 16) else None
+
+
+def _start(layer: Any, name: str) -> int:
+    fields = _all(layer, name)
+    return int(fields[0].pos) if fields else 0
