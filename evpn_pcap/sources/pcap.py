@@ -8,12 +8,12 @@ import numpy as np
 
 from evpn_pcap.errors import CaptureError
 from evpn_pcap.model import Batch, FileEnd, Interface
-from evpn_pcap.sources.walk import LANE_COUNT, Layout, walk, words
+from evpn_pcap.sources.walk import LANE_COUNT, Layout, first_of_each, walk, words
 from evpn_pcap.sources.window import Window
 
 FILE_HEADER_BYTES = 24
 LONGEST_PACKET_BYTES = 262_144  # libpcap: MAXIMUM_SNAPLEN
-GUESS_BYTES = 4096  # how far into a lane a record start is looked for
+GUESS_BYTES = 2048  # how far into a lane a record start is looked for
 RESYNC_BYTES = 1 << 18  # how far after a broken record the next sound one is looked for at a time
 MOST_RESYNCS = 100
 RESYNC_RECORDS = 3  # that many plausible headers in a chain are taken for records
@@ -99,7 +99,7 @@ def _file_header(window: Window) -> FileHeader:
     octets = window.octets[: min(window.end, FILE_HEADER_BYTES)].tobytes()
     if len(octets) < FILE_HEADER_BYTES:
         raise CaptureError(
-            f"{window.name}: a pcap file begins with a header of {FILE_HEADER_BYTES} octets, this one ends after {len(octets)}"
+            f"{window.name}: the {FILE_HEADER_BYTES} octets of a pcap file header expected, {len(octets)} found"
         )
     byte_order = byte_order_of(octets[:4]) or "<"
     magic, major, minor, _, _, snaplen, link = struct.unpack(byte_order + "IHHiIII", octets)
@@ -156,11 +156,10 @@ def _guess(window: Window, header: FileHeader) -> np.ndarray:
     looked_at = min(GUESS_BYTES, span) - 4
     found = lanes[:, shift : shift + looked_at] == upper[0]
     found &= lanes[:, shift + 1 : shift + 1 + looked_at] == upper[1]
-    lane, inside = np.nonzero(found)
+    lane, inside = np.divmod(np.flatnonzero(found), looked_at)
     candidates = window.begin + lane * span + inside
     plausible = _looks_like_records(window, header, candidates, 2)
-    _, first = np.unique(lane[plausible], return_index=True)
-    return candidates[plausible][first]
+    return first_of_each(lane[plausible], candidates[plausible])
 
 
 def _looks_like_records(window: Window, header: FileHeader, candidates: np.ndarray, record_count: int) -> np.ndarray:

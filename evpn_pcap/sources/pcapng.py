@@ -10,7 +10,7 @@ from evpn_pcap.errors import CaptureError
 from evpn_pcap.model import Batch, FileEnd
 from evpn_pcap.sources.interfaces import Interfaces
 from evpn_pcap.sources.packets import ENHANCED, OBSOLETE, SIMPLE, packet_batch
-from evpn_pcap.sources.walk import LANE_COUNT, Layout, walk, words
+from evpn_pcap.sources.walk import LANE_COUNT, Layout, first_of_each, walk, words
 from evpn_pcap.sources.window import Window
 
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"  # the same in either byte order
@@ -22,7 +22,7 @@ BLOCK_NAMES = {4: "name resolution", 9: "journal", 10: "decryption secrets", 0xB
 SECTION_HEADER_BYTES = 28
 SHORTEST_BLOCK_BYTES = 12
 LONGEST_BLOCK_BYTES = (16 << 20) + (128 << 10)  # libpcap and Wireshark refuse longer ones
-GUESS_BYTES = 8192
+GUESS_BYTES = 4096
 FIRST_SPAN_BYTES = 1 << 14  # a new section is walked in spans that grow, so that many tiny sections cost no more
 MOST_BLOCK_KINDS = 100
 RESYNC_BYTES = 1 << 20
@@ -91,7 +91,8 @@ class _Reader:
         starts = self._before_mismatch(starts)
         fields = words(self.window.octets, self.byte_order)
         kinds, lengths = fields[starts], fields[starts + 4]
-        is_packet = np.isin(kinds, PACKETS) & self.is_known_version
+        is_packet = (kinds == ENHANCED) | (kinds == SIMPLE) | (kinds == OBSOLETE)
+        is_packet &= self.is_known_version
         for kind, start, length in zip(
             *(column[~is_packet].tolist() for column in (kinds, starts, lengths)), strict=True
         ):
@@ -209,11 +210,10 @@ class _Reader:
         if span < GUESS_BYTES:
             return np.empty(0, dtype=np.int64)
         fields = np.ndarray((LANE_COUNT, span // 4), f"{self.byte_order}u4", window.octets.data, window.begin)
-        lane, word = np.nonzero(fields[:, : GUESS_BYTES // 4] == ENHANCED)
+        lane, word = np.divmod(np.flatnonzero(fields[:, : GUESS_BYTES // 4] == ENHANCED), GUESS_BYTES // 4)
         candidates = window.begin + lane * span + word * 4
         plausible = self._looks_like_block(candidates, (ENHANCED,))
-        _, first = np.unique(lane[plausible], return_index=True)
-        return candidates[plausible][first]
+        return first_of_each(lane[plausible], candidates[plausible])
 
     def _end(self, is_sound: bool) -> FileEnd:
         window = self.window

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LANE_COUNT = 256
+LANE_COUNT = 512
 FEWEST_LANES = 8  # below this a step of numpy costs more than walking the lanes one by one
 MOST_STEPS = 4096  # bounds the memory of one walk; what is left of a lane then is walked serially
 
@@ -36,6 +36,13 @@ def words(octets: np.ndarray, byte_order: str, width_bytes: int = 4) -> np.ndarr
     return np.ndarray((len(octets) - width_bytes + 1,), f"{byte_order}u{width_bytes}", octets.data, strides=(1,))
 
 
+def first_of_each(lanes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the first offset found in each lane; `lanes` is ascending."""
+    is_first: np.ndarray = np.ones(len(lanes), dtype=bool)
+    is_first[1:] = lanes[1:] != lanes[:-1]
+    return offsets[is_first]
+
+
 def walk(octets: np.ndarray, begin: int, end: int, layout: Layout, guesses: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the starts (int64) of the whole, sound records from `begin` on, and where the walk stopped.
 
@@ -51,7 +58,8 @@ def walk(octets: np.ndarray, begin: int, end: int, layout: Layout, guesses: np.n
     lanes = np.concatenate(([begin], lanes)).astype(np.int64)
     bounds = np.append(lanes[1:], end)
     visited, counts, stops = _walk_lanes(octets, lanes, bounds, end, layout)
-    return _join_lanes(octets, end, layout, lanes, bounds, visited, counts, stops)
+    starts, stop = _join_lanes(octets, end, layout, lanes, bounds, visited, counts, stops)
+    return _before_stop_word(octets, layout, starts, stop)
 
 
 def _walk_serially(
@@ -78,22 +86,22 @@ def _walk_lanes(
     octets: np.ndarray, lanes: np.ndarray, bounds: np.ndarray, end: int, layout: Layout
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Walk every lane to its bound; return visited starts (step by lane), their counts, and where each lane stopped."""
-    lengths = words(octets, layout.byte_order)
+    lengths = words(octets, layout.byte_order)[layout.length_at :]
     position = lanes.copy()
     counts = np.zeros(len(lanes), dtype=np.int64)
     running = np.ones(len(lanes), dtype=bool)
-    last_header = end - layout.header_bytes
+    bounds = np.minimum(bounds, end - layout.header_bytes + 1)
+    shortest, most = np.uint32(layout.shortest), np.uint32(layout.longest - layout.shortest)
     steps: list[np.ndarray] = []
     while len(steps) < MOST_STEPS:
-        running &= (position < bounds) & (position <= last_header)
-        at = np.where(running, position, 0)
-        length = lengths[at + layout.length_at].astype(np.int64)
-        following = at + length + layout.overhead_bytes
-        running &= (length >= layout.shortest) & (length <= layout.longest) & (following <= end)
+        length = lengths[position]  # a lane that has stopped is still inside the buffer
+        following = position + length
+        following += layout.overhead_bytes
+        running &= position < bounds
+        running &= length - shortest <= most  # unsigned: shorter ones wrap around
+        running &= following <= end
         if layout.alignment_bytes > 1:
             running &= length % layout.alignment_bytes == 0
-        if layout.stop_word is not None:
-            running &= lengths[at] != layout.stop_word
         if np.count_nonzero(running) < FEWEST_LANES:
             break
         steps.append(position)
@@ -121,10 +129,11 @@ def _join_lanes(
         if position >= bound:
             continue  # a record of an earlier lane reaches over this one
         seen = lane[:count]
+        met = 0
         if not count or position != seen[0]:
             starts, position = _walk_serially(octets, position, bound, end, layout, {*seen.tolist(), stop})
             parts.append(np.array(starts, dtype=np.int64))
-        met = int(np.searchsorted(seen, position))
+            met = int(np.searchsorted(seen, position))
         if met < count and position == seen[met]:
             parts.append(seen[met:])
             position = stop
@@ -134,3 +143,11 @@ def _join_lanes(
         if position < bound:
             break
     return np.concatenate(parts), position
+
+
+def _before_stop_word(octets: np.ndarray, layout: Layout, starts: np.ndarray, stop: int) -> tuple[np.ndarray, int]:
+    """Return the chain up to the first record that begins with the stop word."""
+    if layout.stop_word is None:
+        return starts, stop
+    stops = np.flatnonzero(words(octets, layout.byte_order)[starts] == layout.stop_word)
+    return (starts[: stops[0]], int(starts[stops[0]])) if len(stops) else (starts, stop)
