@@ -1,0 +1,238 @@
+"""What VTEPs tell each other: BGP sessions in TCP, routes with the moments they took effect.
+
+An UPDATE leaves about 50 ms after what caused it and is in the remote kernel 10 ms after its
+arrival, as measured on FRR; a withdrawal leaves at once.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from evpn_pcap.model import FOREVER
+from evpn_pcap.synth import bgp, frames
+from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, SECOND, Vtep
+from evpn_pcap.synth.wire import INCOMING, OUTGOING, Wire
+
+UPDATE_AFTER_NS = 50 * MILLISECOND
+KERNEL_AFTER_NS = 10 * MILLISECOND
+KEEPALIVE_NS = 9 * SECOND
+ROUTES_PER_WITHDRAW = 5
+SYN, SYN_ACK, ACK, PUSH_ACK = 0x02, 0x12, 0x10, 0x18
+Route = tuple[str, str | None]  # MAC, IP
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What one VTEP's kernel knew about an address, and from when until when."""
+
+    mac: str
+    origin: str  # VTEP that it came from
+    from_ns: int
+    until_ns: int = FOREVER
+    is_route: bool = True  # False: learned from a flooded frame
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """One TCP segment to be: who sends it when, and when it arrives."""
+
+    sent_ns: int
+    arrived_ns: int
+    sender: str
+    receiver: str
+    flags: int
+    payload: bytes = b""
+
+
+@dataclass(slots=True)
+class _End:
+    """One end of a TCP connection while its segments are written down."""
+
+    port: int
+    sequence: int
+    last_arrived_ns: int = 0  # at this end: a link keeps the order
+    last_acknowledged: int = 0
+    received: list[tuple[int, int]] = field(default_factory=list)  # arrival, sequence after it
+
+    def acknowledged(self, at_ns: int) -> int:
+        """Return the sequence number up to which everything had arrived."""
+        return max((end for arrived_ns, end in self.received if arrived_ns <= at_ns), default=0)
+
+
+class ControlPlane:
+    """The BGP full mesh of a fabric's VTEPs."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.events: list[dict[str, object]] = []  # truth: each announcement and withdrawal
+        self.advertised: dict[str, dict[Route, int]] = defaultdict(dict)  # VTEP -> route -> mobility sequence
+        self._known: dict[tuple[str, str], list[Binding]] = defaultdict(list)  # (VTEP, IP) -> bindings
+        self._segments: dict[tuple[str, str], list[_Segment]] = defaultdict(list)
+        self._started_ns: int | None = None
+
+    def known(self, vtep: str, ip: str, at_ns: int) -> Binding | None:
+        """Return what a VTEP would answer with for an address at a moment; the newest binding wins."""
+        valid = [one for one in self._known[vtep, ip] if one.from_ns <= at_ns < one.until_ns]
+        return max(valid, key=lambda binding: binding.from_ns, default=None)
+
+    def learn(self, vtep: str, ip: str, binding: Binding) -> None:
+        """Note what a VTEP learned from a flooded frame."""
+        self._known[vtep, ip].append(binding)
+
+    def start(self, at_ns: int) -> int:
+        """Bring all sessions up and exchange tables; return when that is done."""
+        self._started_ns = at_ns
+        for first, second in combinations(self.wire.fabric.vteps, 2):
+            ready_ns = self._shake_hands(first, second, at_ns)
+            for sender, receiver in ((first, second), (second, first)):
+                self._send_table(sender, receiver, ready_ns + self.wire.pause(500, 400))
+        return at_ns + SECOND
+
+    def announce(self, vtep: str, routes: Sequence[Route], at_ns: int, sequence: int = 0) -> None:
+        """Advertise routes, one UPDATE each; before the sessions are up they wait in the table."""
+        for number, route in enumerate(routes):
+            self.advertised[vtep][route] = sequence
+            self._note(vtep, "announce", route, at_ns, sequence)
+            if self._started_ns is not None:
+                self._announce_to_peers(vtep, route, at_ns + number * 200 * MICROSECOND)
+
+    def withdraw(self, vtep: str, routes: Sequence[Route], at_ns: int) -> None:
+        """Withdraw routes at once, up to five in an UPDATE."""
+        for route in routes:
+            self._note(vtep, "withdraw", route, at_ns, self.advertised[vtep].pop(route))
+        groups = [routes[at : at + ROUTES_PER_WITHDRAW] for at in range(0, len(routes), ROUTES_PER_WITHDRAW)]
+        for peer in self._peers(vtep):
+            for group in groups:
+                message = bgp.withdraw([self._nlri(vtep, route, is_withdrawn=True) for route in group])
+                arrived_ns = self._send(vtep, peer.name, at_ns + self.wire.pause(2, 300), message)
+                for route in group:
+                    self._forget(peer.name, vtep, route, arrived_ns + KERNEL_AFTER_NS)
+
+    def forget_own(self, vtep: str, is_ipv6: bool, at_ns: int) -> None:
+        """Empty a VTEP's own neighbour table of one family, as disabling the family on the bridge does."""
+        for (owner, ip), bindings in self._known.items():
+            if owner == vtep and (":" in ip) == is_ipv6:
+                bindings[:] = [replace(one, until_ns=min(one.until_ns, at_ns)) for one in bindings]
+
+    def finish(self, at_ns: int) -> None:
+        """Keep the sessions alive until `at_ns` and put every segment on the wire."""
+        for (first, second), segments in self._segments.items():
+            started_ns = segments[0].sent_ns
+            for number, (sender, receiver) in enumerate(((first, second), (second, first)), start=1):
+                begin_ns = started_ns + SECOND + number * 7 * MILLISECOND
+                for sent_ns in range(begin_ns, at_ns, KEEPALIVE_NS):
+                    self._send(sender, receiver, sent_ns + self.wire.pause(10, 900), bgp.keepalive())
+            self._write_down((first, second), segments)
+
+    def _shake_hands(self, first: Vtep, second: Vtep, at_ns: int) -> int:
+        """Open the TCP connection and the BGP session between two VTEPs; return when it is established."""
+        begin_ns = at_ns + self.wire.pause(1000, 5000)
+        moment_ns = begin_ns
+        for sender, receiver, flags in ((first, second, SYN), (second, first, SYN_ACK), (first, second, ACK)):
+            moment_ns = self._segment(sender.name, receiver.name, moment_ns, flags, b"") + 20 * MICROSECOND
+        for message in ("open", "keepalive"):
+            there_ns = self._send(first.name, second.name, moment_ns, self._greeting(first, message))
+            back_ns = self._send(second.name, first.name, there_ns + 3 * MILLISECOND, self._greeting(second, message))
+            moment_ns = back_ns + 400 * MICROSECOND
+        return moment_ns
+
+    def _greeting(self, sender: Vtep, message: str) -> bytes:
+        """Return the OPEN or KEEPALIVE of a VTEP."""
+        return bgp.open_message(self.wire.fabric.asn, sender.ip) if message == "open" else bgp.keepalive()
+
+    def _send_table(self, sender: Vtep, receiver: Vtep, at_ns: int) -> None:
+        """Send type 3, every route advertised so far, and End-of-RIB."""
+        fabric = self.wire.fabric
+        multicast = bgp.multicast_route(bgp.route_distinguisher(sender.ip, 2), sender.ip)
+        target = [bgp.encapsulation(), bgp.route_target(fabric.asn, fabric.vni)]
+        self._send(sender.name, receiver.name, at_ns, bgp.update(sender.ip, [multicast], target, fabric.vni))
+        for number, route in enumerate(self.advertised[sender.name], start=1):
+            self._advertise(sender.name, receiver.name, route, at_ns + number * 200 * MICROSECOND)
+        self._send(sender.name, receiver.name, at_ns + 100 * MILLISECOND, bgp.end_of_rib())
+
+    def _announce_to_peers(self, vtep: str, route: Route, at_ns: int) -> None:
+        """Send one route to every peer, about 50 ms after its cause."""
+        sent_ns = at_ns + UPDATE_AFTER_NS + self.wire.pause(10, 400)
+        for number, peer in enumerate(self._peers(vtep)):
+            self._advertise(vtep, peer.name, route, sent_ns + number * 120 * MICROSECOND)
+
+    def _advertise(self, sender: str, receiver: str, route: Route, at_ns: int) -> None:
+        """Send one route in one UPDATE and note when the receiver's kernel has it."""
+        message = bgp.update(self.wire.vtep(sender).ip, [self._nlri(sender, route)], self._communities(sender, route))
+        arrived_ns = self._send(sender, receiver, at_ns, message)
+        if route[1] is not None:
+            self.learn(receiver, route[1], Binding(route[0], sender, arrived_ns + KERNEL_AFTER_NS))
+
+    def _communities(self, vtep: str, route: Route) -> list[bytes]:
+        """Return the communities of a route: with an IPv4 address and a gateway also the L3 VNI's."""
+        fabric, (_, ip) = self.wire.fabric, route
+        found = [bgp.encapsulation(), bgp.route_target(fabric.asn, fabric.vni)]
+        if self._is_routed(ip):
+            found += [bgp.route_target(fabric.asn, fabric.l3_vni), bgp.router_mac(self.wire.vtep(vtep).mac)]
+        sequence = self.advertised[vtep][route]
+        return found + ([bgp.mac_mobility(sequence)] if sequence else [])
+
+    def _nlri(self, vtep: str, route: Route, *, is_withdrawn: bool = False) -> bytes:
+        """Return a type 2 route of a VTEP; label 0 in a withdrawal, as FRR writes it."""
+        fabric, (mac, ip) = self.wire.fabric, route
+        vnis = (fabric.vni, fabric.l3_vni) if self._is_routed(ip) else (fabric.vni,)
+        rd = bgp.route_distinguisher(self.wire.vtep(vtep).ip, 2)
+        return bgp.mac_ip_route(rd, mac, ip, (0,) if is_withdrawn else vnis)
+
+    def _is_routed(self, ip: str | None) -> bool:
+        """Return whether a route carries the L3 VNI as well."""
+        return ip is not None and ":" not in ip and self.wire.fabric.gateway is not None
+
+    def _forget(self, vtep: str, origin: str, route: Route, at_ns: int) -> None:
+        """End what a VTEP knew through one route."""
+        mac, ip = route
+        if ip is not None:
+            bindings = self._known[vtep, ip]
+            gone = [one.mac == mac and one.origin == origin for one in bindings]
+            ended = [replace(one, until_ns=min(one.until_ns, at_ns)) for one in bindings]
+            bindings[:] = [new if is_gone else old for old, new, is_gone in zip(bindings, ended, gone, strict=True)]
+
+    def _note(self, vtep: str, action: str, route: Route, at_ns: int, sequence: int) -> None:
+        """Write an announcement or withdrawal into the truth."""
+        mac, ip = route
+        event = {"vtep": vtep, "t_ns": at_ns, "action": action, "mac": mac, "ip": ip or "", "seq": sequence}
+        self.events.append(event | {"vni": self.wire.fabric.vni})
+
+    def _peers(self, vtep: str) -> Iterable[Vtep]:
+        """Return the other VTEPs once sessions are up."""
+        return [peer for peer in self.wire.fabric.vteps if peer.name != vtep and self._started_ns is not None]
+
+    def _send(self, sender: str, receiver: str, at_ns: int, message: bytes) -> int:
+        """Send a BGP message, to be acknowledged a little later; return when it arrives."""
+        arrived_ns = self._segment(sender, receiver, at_ns, PUSH_ACK, message)
+        self._segment(receiver, sender, arrived_ns + self.wire.pause(15, 30), ACK, b"")
+        return arrived_ns
+
+    def _segment(self, sender: str, receiver: str, at_ns: int, flags: int, payload: bytes) -> int:
+        """Queue a TCP segment; return when it arrives."""
+        first, second = sorted((sender, receiver))
+        arrived_ns = at_ns + self.wire.transit()
+        self._segments[first, second].append(_Segment(at_ns, arrived_ns, sender, receiver, flags, payload))
+        return arrived_ns
+
+    def _write_down(self, pair: tuple[str, str], segments: list[_Segment]) -> None:
+        """Number a connection's segments in the order they were sent and let both ends see them."""
+        ports = {pair[0]: 40_000 + sum(map(ord, pair[0] + pair[1])), pair[1]: bgp.PORT}
+        ends = {name: _End(ports[name], 1000 * (number + 1)) for number, name in enumerate(pair)}
+        underlay = self.wire.fabric.underlay
+        for one in sorted(segments, key=lambda segment: segment.sent_ns):
+            sender, receiver = ends[one.sender], ends[one.receiver]
+            addresses = self.wire.vtep(one.sender).address, self.wire.vtep(one.receiver).address
+            numbers = (sender.sequence, sender.acknowledged(one.sent_ns))
+            if one.flags == ACK and numbers[1] == sender.last_acknowledged:
+                continue  # another segment has said so already
+            arrived_ns = max(one.arrived_ns, receiver.last_arrived_ns + MICROSECOND)
+            sender.last_acknowledged, receiver.last_arrived_ns = numbers[1], arrived_ns
+            ips, both = (addresses[0][1], addresses[1][1]), (sender.port, receiver.port)
+            segment = frames.tcp(*ips, both, numbers, one.flags, one.payload)
+            frame = frames.ethernet(addresses[0][0], addresses[1][0], *frames.packet(*ips, frames.TCP, segment))
+            self.wire.see(one.sender, underlay, one.sent_ns, frame, OUTGOING)
+            self.wire.see(one.receiver, underlay, arrived_ns, frame, INCOMING)
+            sender.sequence += len(one.payload) + bool(one.flags & SYN)
+            receiver.received.append((arrived_ns, sender.sequence))

@@ -1,0 +1,107 @@
+"""What a simulated fabric consists of: VTEPs, VMs, their clocks, one VNI, perhaps a gateway."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evpn_pcap.synth.frames import link_local
+
+SECOND = 10**9
+MILLISECOND = 10**6
+MICROSECOND = 10**3
+START_NS = 1_768_478_400 * SECOND  # 2026-01-15 12:00:00 UTC, a Thursday like any other
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How far a host's clock is wrong: reading = true + offset + drift * elapsed (+ step, once set)."""
+
+    offset_ns: int = 0
+    drift_ppb: int = 0  # parts in 10^9; 1000 ppb = 1 ppm
+    step_ns: int = 0
+    step_after_ns: int = 0  # true time since the start at which the clock is set by step_ns
+
+    def reading(self, true_ns: int, start_ns: int) -> int:
+        """Return what the clock shows at a true moment."""
+        elapsed_ns = true_ns - start_ns
+        step_ns = self.step_ns if elapsed_ns >= self.step_after_ns else 0
+        return true_ns + self.offset_ns + elapsed_ns * self.drift_ppb // SECOND + step_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Vtep:
+    """A hypervisor."""
+
+    name: str
+    ip: str  # on the underlay
+    mac: str
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """MAC and IP on the underlay."""
+        return self.mac, self.ip
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """A host behind a VTEP; its link-local address follows from the MAC."""
+
+    name: str
+    mac: str
+    ip: str
+    vtep: str  # where it starts
+    tap: str  # the hypervisor's end of its link
+
+    @property
+    def link_local(self) -> str:
+        """IPv6 link-local address."""
+        return link_local(self.mac)
+
+    def address(self, like: str) -> tuple[str, str]:
+        """MAC and the address of the family that `like` has."""
+        return self.mac, self.link_local if ":" in like else self.ip
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """Everything that does not change during a simulation."""
+
+    vteps: tuple[Vtep, ...]
+    vms: tuple[Vm, ...]
+    clocks: Mapping[str, Clock] = field(default_factory=dict)  # by host name; others are right
+    gateway: str | None = "10.2.1.1"  # anycast address of the bridge device on every VTEP; None: it has none
+    gateway_mac: str = "bc:24:11:aa:aa:a1"
+    vni: int = 5001
+    l3_vni: int = 100001
+    asn: int = 65001
+    underlay: str = "ens18"
+    bridge: str = "EVPN1"
+    nic: str = "ens19"  # of the VMs
+    start_ns: int = START_NS
+    seed: int = 1
+    underlay_floor_ns: int = 25 * MICROSECOND  # least one-way delay between two VTEPs, the same both ways
+    underlay_jitter_ns: int = 60 * MICROSECOND
+
+    @property
+    def vxlan(self) -> str:
+        """Name of the vxlan device."""
+        return f"vxlan_{self.bridge}"
+
+
+def small_fabric(
+    vteps: int = 2,
+    placement: tuple[int, ...] = (1, 2),
+    *,
+    gateway: str | None = "10.2.1.1",
+    clocks: Mapping[str, Clock] | None = None,
+    seed: int = 1,
+) -> Fabric:
+    """Return pve1, pve2 ... (192.168.16.N) and vm1, vm2 ... (10.2.1.11, .12 ...).
+
+    `placement` has the number of the VTEP that each VM sits behind.
+    """
+    hypervisors = tuple(Vtep(f"pve{n}", f"192.168.16.{n}", f"bc:24:11:10:00:{n:02x}") for n in range(1, vteps + 1))
+    vms = tuple(
+        Vm(f"vm{n}", f"bc:24:11:00:00:{n:02x}", f"10.2.1.{10 + n}", f"pve{at}", f"tap{502 + n}i1")
+        for n, at in enumerate(placement, start=1)
+    )
+    return Fabric(hypervisors, vms, dict(clocks or {}), gateway, seed=seed)
