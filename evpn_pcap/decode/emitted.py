@@ -1,0 +1,112 @@
+"""What was laid out in a batch into rows of PACKETS, ANCHORS and SEGMENTS, gathered over one capture."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from evpn_pcap import columns
+from evpn_pcap.decode import arp, icmpv6, ordinary, tcp
+from evpn_pcap.decode.accounts import Accounts
+from evpn_pcap.decode.interned import Addresses
+from evpn_pcap.decode.keys import HASHED_BYTES, frame_key, sample_key
+from evpn_pcap.decode.layout import Layout, Rows
+from evpn_pcap.decode.sampling import LEVELS, SECOND_NS, Sampler, level
+from evpn_pcap.decode.tables import DIRECTIONS, PROTOCOLS, Chunks, context, frame, source_mac
+from evpn_pcap.model import Decoded, FileEnd, Options, Source
+
+ETHER_TYPES = {**arp.ETHER_TYPES, 4: 0x0800, 6: 0x86DD}
+COLUMNS = {"arp": arp.columns, "rarp": arp.columns, "nd": icmpv6.columns, "bgp": tcp.columns}
+
+
+class Emitted:
+    """The rows and counts of one capture so far."""
+
+    def __init__(self, source: Source, options: Options) -> None:
+        self.reasons = [""]
+        self._capture_id = source.capture_id
+        self._accounts = Accounts(source)
+        self._addresses = Addresses()
+        self._sampler = Sampler(options.anchors_per_second_count)
+        self._packets = Chunks(columns.PACKETS, {"host": source.host})
+        self._anchors = Chunks(columns.ANCHORS, {"host": source.host})
+        self._segments = Chunks(columns.SEGMENTS, {"host": source.host})
+
+    def add(self, layout: Layout) -> None:
+        """Take the rows of one batch and count its records."""
+        for protocol in PROTOCOLS:
+            for rows in layout.leaves.get(protocol, []):
+                self._packets.add(self._packet_rows(layout, rows, protocol))
+        for rows in layout.leaves.get("bgp", []):
+            whole = rows.where(layout.reason[rows.record] == 0)
+            self._segments.add(self._frame(layout, whole) | tcp.segments(layout, whole, self._addresses))
+            self._add_anchors(layout, whole, *_sampled(layout, whole), always=True)
+        self._sample(layout)
+        self._accounts.add(layout)
+
+    def _packet_rows(self, layout: Layout, rows: Rows, protocol: str) -> dict[str, np.ndarray]:
+        """Return the columns of PACKETS of one group of rows of one protocol."""
+        known = COLUMNS[protocol](layout, rows, self._addresses)
+        return (
+            context(layout, rows.record, self._capture_id, self._addresses)
+            | known
+            | {
+                "protocol": np.full(len(rows), PROTOCOLS.index(protocol), np.int8),
+                "frame_key": _frame_key(layout, rows, protocol),
+                "stop_reason": layout.reason[rows.record],
+            }
+        )
+
+    def _frame(self, layout: Layout, rows: Rows) -> dict[str, np.ndarray]:
+        return frame(layout, rows.record, self._capture_id)
+
+    def _sample(self, layout: Layout) -> None:
+        """Choose among the ordinary packets of a batch; count all before choosing any."""
+        groups = [(rows, *_sampled(layout, rows)) for rows in layout.leaves.get("ordinary", [])]
+        for _, _, second, rarity in groups:
+            self._sampler.count(second, rarity)
+        for rows, key, second, rarity in groups:
+            kept = np.flatnonzero(self._sampler.keeps(second, rarity))
+            part = replace(rows, record=rows.record[kept], at=rows.at[kept], stop=rows.stop[kept], end=rows.end[kept])
+            self._add_anchors(layout, part, key[kept], second[kept], rarity[kept], always=False)
+
+    def _add_anchors(
+        self, layout: Layout, rows: Rows, key: np.ndarray, second: np.ndarray, rarity: np.ndarray, always: bool
+    ) -> None:
+        if not len(rows):
+            return
+        self._anchors.add(
+            context(layout, rows.record, self._capture_id, self._addresses)
+            | ordinary.columns(layout, rows, key, self._addresses)
+            | {"second": second, "rarity": np.full(len(rows), LEVELS, np.uint8) if always else rarity}
+        )
+
+    def decoded(self, end: FileEnd) -> Decoded:
+        """Return everything as tables, now that the capture has been read to its end."""
+        words = {"direction": DIRECTIONS, "protocol": PROTOCOLS, "stop_reason": self.reasons}
+        sampled = self._sampler.keeps(self._anchors.joined("second"), self._anchors.joined("rarity"))
+        return Decoded(
+            capture=self._accounts.capture(end),
+            interfaces=self._accounts.interfaces(end),
+            packets=self._packets.build(self._addresses, words),
+            anchors=self._anchors.build(self._addresses, words, sampled),
+            segments=self._segments.build(self._addresses, words),
+            anomalies=self._accounts.anomalies(end),
+        )
+
+
+def _sampled(layout: Layout, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the sample key of IP packets, the second each was captured in, and how rare its key is."""
+    at, length, checksum = ordinary.hashable(layout, rows)
+    key = sample_key(layout.octets, at, length, checksum, rows.network)
+    return key, layout.batch.captured_ns[rows.record] // SECOND_NS, level(key)
+
+
+def _frame_key(layout: Layout, rows: Rows, protocol: str) -> np.ndarray:
+    """Return the frame_key of rows of PACKETS."""
+    mac = source_mac(layout, rows.record)
+    if protocol in arp.ETHER_TYPES:
+        length = arp.hashed_bytes(layout, rows)
+        nowhere = np.full(len(rows), HASHED_BYTES)
+        return frame_key(layout.octets, ETHER_TYPES[protocol], mac, rows.at, length, nowhere, network=0)
+    at, length, checksum = ordinary.hashable(layout, rows)
+    return frame_key(layout.octets, ETHER_TYPES[rows.network], mac, at, length, checksum, rows.network)

@@ -1,0 +1,121 @@
+"""Where the layers of a batch's records lie: what the decoders read, write and hand on.
+
+A decoder gets `Rows`, the records that have reached its layer, and yields what comes next: the
+name of a dispatch table, one number a row to look up there, and the rows moved on. What a later
+layer or a table needs to find again is noted in the `Layout`, one element a record of the batch.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from evpn_pcap.decode.octets import Octets
+from evpn_pcap.model import Batch
+
+MISSING = -1  # inside decode/ only: the tables have nullable columns
+
+NO_LINK, ETHERNET, COOKED, COOKED2 = range(4)  # forms of a link-layer header
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Records that stand at the same layer. Octets of the layer are at .. stop (captured) or end (sent)."""
+
+    record: np.ndarray  # element of the batch
+    at: np.ndarray  # first octet of this layer
+    stop: np.ndarray  # first octet behind what was captured of it
+    end: np.ndarray  # first octet behind what was on the wire
+    depth: int = 0  # tags and encapsulations passed
+    network: int = 0  # version of the innermost IP header passed: 4, 6 or none
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    def where(self, mask: np.ndarray) -> "Rows":
+        """Return the rows of a mask."""
+        if mask.all():
+            return self
+        index = np.flatnonzero(mask)
+        return replace(self, record=self.record[index], at=self.at[index], stop=self.stop[index], end=self.end[index])
+
+    def behind(self, octets: "int | np.ndarray") -> "Rows":
+        """Return the rows moved on behind a header of so many octets."""
+        return replace(self, at=self.at + octets)
+
+    def within(self, length: np.ndarray) -> "Rows":
+        """Return the rows cut to a length, counted from `at`, that a length field claims."""
+        bound = self.at + length
+        return replace(self, stop=np.minimum(self.stop, bound), end=np.minimum(self.end, bound))
+
+
+Next = Iterable[tuple[str, np.ndarray, Rows]]  # dispatch table, number to look up, rows behind the header
+
+
+@dataclass(slots=True)
+class Layout:
+    """What was found in one batch: arrays with one element a record, and the rows that reached a last layer."""
+
+    batch: Batch
+    reasons: list[str]  # every reason met in the capture; element 0 means decoded
+    octets: Octets = field(init=False)
+    reason: np.ndarray = field(init=False)  # index into reasons
+    interface_index: np.ndarray = field(init=False)
+    link: np.ndarray = field(init=False)  # form of the innermost link-layer header
+    link_at: np.ndarray = field(init=False)
+    vlan_id: np.ndarray = field(init=False)
+    inner_vlan_id: np.ndarray = field(init=False)
+    network_at: np.ndarray = field(init=False)  # innermost IP header
+    ip_protocol: np.ndarray = field(init=False)  # of its payload, behind extension headers
+    underlay_at: np.ndarray = field(init=False)  # IP header around the innermost VXLAN
+    vxlan_at: np.ndarray = field(init=False)
+    leaves: dict[str, list[Rows]] = field(default_factory=dict)  # protocol -> rows that become rows of a table
+
+    def __post_init__(self) -> None:
+        count = len(self.batch.start)
+        self.octets = Octets(self.batch.octets)
+        self.reason = np.zeros(count, np.uint16)
+        self.interface_index = self.batch.interface_index
+        self.link = np.zeros(count, np.uint8)
+        self.link_at = self.batch.start.copy()
+        self.vlan_id = np.full(count, MISSING, np.int32)
+        self.inner_vlan_id = np.full(count, MISSING, np.int32)
+        self.network_at = np.full(count, MISSING, np.int64)
+        self.ip_protocol = np.zeros(count, np.uint8)
+        self.underlay_at = np.full(count, MISSING, np.int64)
+        self.vxlan_at = np.full(count, MISSING, np.int64)
+
+    def leave_out(self, record: np.ndarray, name: str) -> None:
+        """Note why records are not decoded further; the first reason of a record stays."""
+        if not len(record):
+            return
+        if name not in self.reasons:
+            self.reasons.append(name)
+        fresh = record[self.reason[record] == 0]
+        self.reason[fresh] = self.reasons.index(name)
+
+    def having(self, rows: Rows, octets: "int | np.ndarray", layer: str) -> Rows:
+        """Return the rows whose layer has so many octets; the others are left out.
+
+        `LAYER.truncated`: the capture's snapshot length cut it. `LAYER.too-short`: it was sent so.
+        """
+        needed = rows.at + octets
+        fits = needed <= rows.stop
+        if fits.all():
+            return rows
+        sent = needed <= rows.end
+        self.leave_out(rows.record[~fits & sent], f"{layer}.truncated")
+        self.leave_out(rows.record[~fits & ~sent], f"{layer}.too-short")
+        return rows.where(fits)
+
+    def keeping(self, rows: Rows, valid: np.ndarray, name: str) -> Rows:
+        """Return the rows of a mask; the others are left out for the reason named."""
+        if valid.all():
+            return rows
+        self.leave_out(rows.record[~valid], name)
+        return rows.where(valid)
+
+    def found(self, protocol: str, rows: Rows) -> None:
+        """Note rows that become rows of a table."""
+        if len(rows):
+            self.leaves.setdefault(protocol, []).append(rows)

@@ -1,0 +1,134 @@
+"""Columns of one batch after another into the tables of `columns.py`.
+
+Until the capture's end every column is a plain array, with MISSING for what is missing, words as
+elements of a tuple and IP addresses as codes: memory grows by some hundred octets a row.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap.addresses import frame_id
+from evpn_pcap.columns import Table
+from evpn_pcap.decode import cooked, ethernet, vxlan
+from evpn_pcap.decode.interned import Addresses
+from evpn_pcap.decode.layout import COOKED, ETHERNET, MISSING, NO_LINK, Layout
+
+DIRECTIONS = ("incoming", "outgoing")
+PROTOCOLS = ("arp", "rarp", "nd", "bgp")
+
+_ADDRESSES = ("outer_source_ip", "outer_destination_ip", "sender_ip", "target_ip", "destination_ip", "source_ip",
+              "receiver_ip")  # fmt: skip
+
+
+def context(layout: Layout, record: np.ndarray, capture_id: int, addresses: Addresses) -> dict[str, np.ndarray]:
+    """Return what the tables say of a frame whatever it carries: who, when, where, and the layers around it."""
+    underlay_at = layout.underlay_at[record]
+    outer_source, outer_destination = addresses.of_header(layout.octets, underlay_at, underlay_at != MISSING)
+    source_mac, destination_mac, is_multicast = _link(layout, record)
+    return {
+        **frame(layout, record, capture_id),
+        "vlan_id": layout.vlan_id[record],
+        "outer_source_ip": outer_source,
+        "outer_destination_ip": outer_destination,
+        "vni": vxlan.vni(layout, record),
+        "inner_vlan_id": layout.inner_vlan_id[record],
+        "source_mac": source_mac,
+        "destination_mac": destination_mac,
+        "is_multicast": is_multicast,
+    }
+
+
+def frame(layout: Layout, record: np.ndarray, capture_id: int) -> dict[str, np.ndarray]:
+    """Return who saw a frame, when and which way."""
+    batch = layout.batch
+    return {
+        "frame_id": frame_id(capture_id, batch.first_frame_number + record),
+        "captured_ns": batch.captured_ns[record],
+        "interface_index": layout.interface_index[record],
+        "direction": _direction(layout, record),
+    }
+
+
+def source_mac(layout: Layout, record: np.ndarray) -> np.ndarray:
+    """Return the source MAC of the innermost frame, else MISSING."""
+    return _link(layout, record)[0]
+
+
+def _link(layout: Layout, record: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return source and destination MAC and whether sent to a group, from the innermost link-layer header."""
+    form = layout.link[record]
+    is_ethernet = form == ETHERNET
+    sent_from, sent_to = ethernet.addresses(layout, record)
+    sent_from = np.select([form == NO_LINK, is_ethernet], [MISSING, sent_from], cooked.source_mac(layout, record))
+    group = np.select(
+        [is_ethernet, form >= COOKED], [sent_to >> 40 & 1, cooked.is_group(cooked.packet_type(layout, record))], MISSING
+    )
+    return sent_from, np.where(is_ethernet, sent_to, MISSING), group.astype(np.int8)
+
+
+def _direction(layout: Layout, record: np.ndarray) -> np.ndarray:
+    """Return the element of DIRECTIONS: by the cooked header, else as the file says."""
+    kind = cooked.packet_type(layout, record)
+    stated = layout.batch.direction[record].astype(np.int8) - 1
+    seen = [(kind >= 0) & (kind < cooked.OUTGOING), kind == cooked.OUTGOING]
+    return np.select(seen, [np.int8(0), np.int8(1)], stated)
+
+
+class Chunks:
+    """The columns of one table, batch after batch."""
+
+    def __init__(self, table: Table, constant: Mapping[str, Any]) -> None:
+        self._table = table
+        self._constant = constant
+        self._batches: list[Mapping[str, np.ndarray]] = []
+
+    def add(self, batch: Mapping[str, np.ndarray]) -> None:
+        """Take the columns of one batch; one that is left out is missing in all its rows."""
+        self._batches.append(batch)
+
+    def joined(self, name: str) -> np.ndarray:
+        """Return one column of all batches, MISSING where a batch does not have it."""
+        parts = [batch[name] if name in batch else _missing(batch) for batch in self._batches]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def build(
+        self, addresses: Addresses, words: Mapping[str, Sequence[str]], keep: np.ndarray | None = None
+    ) -> pd.DataFrame:
+        """Return the table, of the rows to keep, in order of frames."""
+        order = np.argsort(self.joined("frame_id"), kind="stable")
+        order = order if keep is None else order[keep[order]]
+        built = {}
+        for column in self._table.columns:
+            if column.name in self._constant:
+                built[column.name] = pd.array([self._constant[column.name]], dtype=column.kind.dtype).take(
+                    np.zeros(len(order), np.int64)
+                )
+            else:
+                built[column.name] = _as_column(
+                    column.name, column.kind.dtype, self.joined(column.name)[order], addresses, words
+                )
+        return self._table.build({name: pd.Series(values) for name, values in built.items()})
+
+
+def _missing(batch: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.full(len(batch["frame_id"]), MISSING, np.int8)
+
+
+def _as_column(
+    name: str, dtype: str, values: np.ndarray, addresses: Addresses, words: Mapping[str, Sequence[str]]
+) -> Any:
+    """Return values in the column's dtype."""
+    if name in _ADDRESSES:
+        return addresses.text(values)
+    if name in words:
+        return pd.array(list(words[name]), dtype="str").take(values, allow_fill=True)
+    if dtype == "boolean":
+        return pd.arrays.BooleanArray(values == 1, values == MISSING)
+    if dtype.startswith(("UInt", "Int")):
+        return pd.arrays.IntegerArray(values.astype(dtype.lower()), values == MISSING)
+    if dtype == "str":
+        return pd.array([value if isinstance(value, str) else None for value in values.tolist()], dtype="str")
+    return values
