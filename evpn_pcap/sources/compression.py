@@ -173,7 +173,7 @@ def _unzstd(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
         import zstandard  # optional, and only for such files
     except ImportError as error:
         raise CaptureError(
-            f"{name}: is compressed with Zstandard; install the `compression` extra: pip install 'evpn-pcap[compression]'"
+            f"{name}: is compressed with Zstandard; install the `compression` extra: evpn-pcap[compression]"
         ) from error
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
     inflater = decompressor.decompressobj()

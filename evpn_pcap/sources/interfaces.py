@@ -87,10 +87,9 @@ class Interfaces:
         self._keep_comments(body[12:], byte_order)
 
     def tabulate(self) -> None:
-        """Bring the columns of the section's interfaces up to date: link_types, resolutions, offsets_s, snaplens_bytes."""
-        if len(self.link_types) == len(self._all) - self.first:
-            return
-        self._tabulate()
+        """Bring link_types, resolutions, offsets_s and snaplens_bytes of the section's interfaces up to date."""
+        if len(self.link_types) != len(self._all) - self.first:
+            self._tabulate()
 
     def _tabulate(self) -> None:
         section = self._all[self.first :]

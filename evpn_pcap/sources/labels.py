@@ -71,10 +71,7 @@ def _finds(argument: str) -> Iterator[_Find]:
     if path == STANDARD_INPUT:
         yield _Find(Path(path), label)
         return
-    if os.path.exists(path):  # noqa: PTH110  # as the user wrote it: Path would drop a trailing slash or dot
-        matches = [path]
-    else:
-        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207  # absolute patterns, too
+    matches = [path] if _exists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207  # Path has no such
     if not matches:
         raise OptionError(f"{argument}: no such file or folder, and nothing that matches")
     files = [find for match in matches for find in _files(Path(match))]
@@ -88,10 +85,15 @@ def _finds(argument: str) -> Iterator[_Find]:
             yield replace(find, label=label)
 
 
+def _exists(path: str) -> bool:
+    """Whether there is such a path; one too long or with a zero octet is none (pathlib would raise)."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def _split_label(argument: str) -> tuple[tuple[str, str] | None, str]:
     """Return label and path of HOST[:POINT]=PATH; a path that exists is a path, whatever is in it."""
     before, equals, path = argument.partition("=")
-    if not equals or os.path.exists(argument) or "/" in before:  # noqa: PTH110
+    if not equals or "/" in before or _exists(argument):
         return None, argument
     host, colon, point = before.partition(":")
     if not host or not path or (colon and not point):

@@ -36,19 +36,25 @@ def packet_batch(
     time: it gets 0, and a note.
     """
     interfaces.tabulate()
-    starts, kinds = _of_known_interfaces(window, starts, kinds, byte_order, interfaces)
-    starts, kinds, captured, wire, room = _with_lengths(window, starts, kinds, byte_order, interfaces)
     fields = words(window.octets, byte_order)
-    number = _interface_numbers(fields, starts, kinds, words(window.octets, byte_order, 2))
     is_simple = kinds == SIMPLE
-    data = starts + np.where(is_simple, SIMPLE_HEADER_BYTES, ENHANCED_HEADER_BYTES)
-    times = _times(window, starts, is_simple, number, fields, interfaces, first_frame_number)
+    number = fields[starts + 8].astype(np.int64)
+    if not (kinds == ENHANCED).all():  # an obsolete block has 16 bits for the interface, a simple one none: it is 0
+        short = words(window.octets, byte_order, 2)[starts + 8]
+        number = np.select([is_simple, kinds == OBSOLETE], [0, short.astype(np.int64)], number)
+    captured, wire, room = _lengths(fields, starts, is_simple, interfaces)
+    is_kept = _sound(window, starts, number, captured, room, len(interfaces.link_types))
+    if not is_kept.all():
+        columns = (starts, is_simple, number, captured, wire, room)
+        starts, is_simple, number, captured, wire, room = (column[is_kept] for column in columns)
+    data = starts + ENHANCED_HEADER_BYTES
+    data[is_simple] += SIMPLE_HEADER_BYTES - ENHANCED_HEADER_BYTES
     return Batch(
         octets=window.octets,
         start=data,
         captured_bytes=captured,
         wire_bytes=wire,
-        captured_ns=times,
+        captured_ns=_times(window, starts, is_simple, number, fields, interfaces, first_frame_number),
         interface_index=(number + interfaces.first).astype(np.int32),
         link_type=interfaces.link_types[number].astype(np.int32),
         direction=_directions(window.octets, data, captured, room, is_simple, byte_order),
@@ -56,47 +62,34 @@ def packet_batch(
     )
 
 
-def _interface_numbers(fields: np.ndarray, starts: np.ndarray, kinds: np.ndarray, halves: np.ndarray) -> np.ndarray:
-    """Return each block's interface in its section; simple packet blocks belong to interface 0."""
-    number = fields[starts + 8].astype(np.int64)
-    if (kinds == ENHANCED).all():
-        return number
-    return np.select([kinds == SIMPLE, kinds == OBSOLETE], [0, halves[starts + 8].astype(np.int64)], number)
-
-
-def _of_known_interfaces(
-    window: Window, starts: np.ndarray, kinds: np.ndarray, byte_order: str, interfaces: Interfaces
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the blocks long enough to be packets, of an interface that the section describes."""
-    fields = words(window.octets, byte_order)
-    number = _interface_numbers(fields, starts, kinds, words(window.octets, byte_order, 2))
-    is_known = number < len(interfaces.link_types)
-    if is_known.all():
-        return starts, kinds
-    unknown = starts[~is_known]
-    window.note("pcapng", "unknown-interface", f"{len(unknown)} packet blocks left out from here on", int(unknown[0]))
-    return starts[is_known], kinds[is_known]
-
-
-def _with_lengths(
-    window: Window, starts: np.ndarray, kinds: np.ndarray, byte_order: str, interfaces: Interfaces
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the blocks whose captured octets are all there: starts, kinds, captured, wire, octets after the header."""
-    fields = words(window.octets, byte_order)
-    is_simple = kinds == SIMPLE
-    total = fields[starts + 4].astype(np.int64)
-    room = total - TRAILER_BYTES - np.where(is_simple, SIMPLE_HEADER_BYTES, ENHANCED_HEADER_BYTES)
+def _lengths(
+    fields: np.ndarray, starts: np.ndarray, is_simple: np.ndarray, interfaces: Interfaces
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return octets captured, octets on the wire, and octets between the block's header and its trailer."""
+    room = fields[starts + 4].astype(np.int64) - (ENHANCED_HEADER_BYTES + TRAILER_BYTES)
     captured = fields[starts + 20].astype(np.int64)
-    wire = fields[starts + np.where(is_simple, 8, 24)].astype(np.int64)
+    wire = fields[starts + 24].astype(np.int64)
     if is_simple.any():
-        snaplen = int(interfaces.snaplens_bytes[0]) or LONGEST_PACKET_BYTES
-        captured = np.where(is_simple, np.minimum(np.minimum(wire, snaplen), room), captured)
-    is_sound = (room >= 0) & (captured <= room) & (captured <= LONGEST_PACKET_BYTES)
-    if not is_sound.all():
-        wrong = np.flatnonzero(~is_sound)
-        detail = f"{len(wrong)} packet blocks left out: {captured[wrong[0]]} captured octets in a block with room for {room[wrong[0]]}"
-        window.note("pcapng", "bad-record-length", detail, int(starts[wrong[0]]))
-    return starts[is_sound], kinds[is_sound], captured[is_sound], wire[is_sound], room[is_sound]
+        snaplen = (int(interfaces.snaplens_bytes[0]) if len(interfaces.snaplens_bytes) else 0) or LONGEST_PACKET_BYTES
+        room[is_simple] += ENHANCED_HEADER_BYTES - SIMPLE_HEADER_BYTES
+        wire[is_simple] = fields[starts[is_simple] + 8]
+        captured[is_simple] = np.minimum(np.minimum(wire, snaplen), room)[is_simple]
+    return captured, wire, room
+
+
+def _sound(
+    window: Window, starts: np.ndarray, number: np.ndarray, captured: np.ndarray, room: np.ndarray, interface_count: int
+) -> np.ndarray:
+    """Say which blocks are of an interface that exists and hold what they say; note the others."""
+    is_known = number < interface_count
+    is_whole = (captured >= 0) & (captured <= room) & (captured <= LONGEST_PACKET_BYTES)
+    for name, is_wrong in (("unknown-interface", ~is_known), ("bad-record-length", is_known & ~is_whole)):
+        if is_wrong.any():
+            first = int(np.argmax(is_wrong))
+            detail = f"{np.count_nonzero(is_wrong)} packet blocks left out from here on: interface {number[first]}"
+            detail += f", {captured[first]} octets captured, room for {room[first]}"
+            window.note("pcapng", name, detail, int(starts[first]))
+    return is_known & is_whole
 
 
 def _times(
@@ -113,7 +106,7 @@ def _times(
     resolution, offsets_s = interfaces.resolutions[number], interfaces.offsets_s[number]
     times = np.zeros(len(starts), dtype=np.int64)
     is_outside = np.zeros(len(starts), dtype=bool)
-    for one in np.unique(resolution).tolist():
+    for one in set(interfaces.resolutions.tolist()):
         rows = resolution == one
         times[rows], is_outside[rows] = to_nanoseconds(ticks[rows], one, offsets_s[rows])
     times[is_simple] = 0

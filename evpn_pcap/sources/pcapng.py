@@ -93,12 +93,9 @@ class _Reader:
         kinds, lengths = fields[starts], fields[starts + 4]
         is_packet = (kinds == ENHANCED) | (kinds == SIMPLE) | (kinds == OBSOLETE)
         is_packet &= self.is_known_version
-        for kind, start, length in zip(
-            *(column[~is_packet].tolist() for column in (kinds, starts, lengths)), strict=True
-        ):
+        others = (column[~is_packet].tolist() for column in (kinds, starts, lengths))
+        for kind, start, length in zip(*others, strict=True):
             self._take_in(kind, start, length)
-        if not is_packet.any():
-            return
         batch = packet_batch(
             self.window, starts[is_packet], kinds[is_packet], self.byte_order, self.interfaces, self.next_frame_number
         )

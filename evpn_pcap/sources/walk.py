@@ -38,9 +38,10 @@ def words(octets: np.ndarray, byte_order: str, width_bytes: int = 4) -> np.ndarr
 
 def first_of_each(lanes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Return the first offset found in each lane; `lanes` is ascending."""
-    is_first: np.ndarray = np.ones(len(lanes), dtype=bool)
+    is_first = np.ones(len(lanes), dtype=bool)
     is_first[1:] = lanes[1:] != lanes[:-1]
-    return offsets[is_first]
+    first: np.ndarray = offsets[is_first]
+    return first
 
 
 def walk(octets: np.ndarray, begin: int, end: int, layout: Layout, guesses: np.ndarray) -> tuple[np.ndarray, int]:
@@ -53,8 +54,8 @@ def walk(octets: np.ndarray, begin: int, end: int, layout: Layout, guesses: np.n
     """
     lanes = guesses[(guesses > begin) & (guesses < end)]
     if len(lanes) < FEWEST_LANES:
-        starts, stop = _walk_serially(octets, begin, end, end, layout, frozenset())
-        return np.array(starts, dtype=np.int64), stop
+        serial, stop = _walk_serially(octets, begin, end, end, layout, frozenset())
+        return np.array(serial, dtype=np.int64), stop
     lanes = np.concatenate(([begin], lanes)).astype(np.int64)
     bounds = np.append(lanes[1:], end)
     visited, counts, stops = _walk_lanes(octets, lanes, bounds, end, layout)
