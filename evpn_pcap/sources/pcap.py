@@ -14,7 +14,8 @@ from evpn_pcap.sources.window import Window
 FILE_HEADER_BYTES = 24
 LONGEST_PACKET_BYTES = 262_144  # libpcap: MAXIMUM_SNAPLEN
 GUESS_BYTES = 2048  # how far into a lane a record start is looked for
-RESYNC_BYTES = 1 << 18  # how far after a broken record the next sound one is looked for at a time
+NEAR_S = 1 << 17  # a record's time is that near to its neighbours', or it is not taken for one
+RESYNC_BYTES = 1 << 16  # how far after a broken record the next sound one is looked for at a time
 MOST_RESYNCS = 100
 RESYNC_RECORDS = 3  # that many plausible headers in a chain are taken for records
 NANOSECONDS = 1_000_000_000
@@ -69,18 +70,20 @@ def read_pcap(window: Window) -> Iterator[Batch | FileEnd]:
         0, header.link_type, snaplen_bytes=header.snaplen_bytes, ticks_per_second=header.variant.ticks_per_second
     )
     window.begin += FILE_HEADER_BYTES
+    near_second = int(words(window.octets, header.byte_order)[window.begin])  # of the last record that was sound
     next_frame_number, resync_count, is_lost = 1, 0, False
     while True:
-        guesses = _guess(window, header)
+        guesses = _guess(window, header, near_second)
         starts, window.begin = walk(window.octets, window.begin, window.end, header.layout, guesses)
         if len(starts):
+            near_second = int(words(window.octets, header.byte_order)[starts[-1]])
             yield _batch(window.octets, starts, header, next_frame_number)
             next_frame_number += len(starts)
         if _is_broken(window, header):
             window.note("pcap", "bad-record-length", _describe(window, header), window.begin, next_frame_number)
             window.advance()
             resync_count += 1
-            is_lost = resync_count > MOST_RESYNCS or not _resynchronise(window, header)
+            is_lost = resync_count > MOST_RESYNCS or not _resynchronise(window, header, near_second)
         elif window.is_last:
             break
         else:
@@ -143,7 +146,7 @@ def _batch(octets: np.ndarray, starts: np.ndarray, header: FileHeader, first_fra
     )
 
 
-def _guess(window: Window, header: FileHeader) -> np.ndarray:
+def _guess(window: Window, header: FileHeader, near_second: int) -> np.ndarray:
     """Return one offset a lane that looks like a record start, where one was found."""
     span = (window.end - window.begin) // LANE_COUNT
     if span < GUESS_BYTES or window.end - window.begin < header.variant.header_bytes:
@@ -158,33 +161,37 @@ def _guess(window: Window, header: FileHeader) -> np.ndarray:
     found &= lanes[:, shift + 1 : shift + 1 + looked_at] == upper[1]
     lane, inside = np.divmod(np.flatnonzero(found), looked_at)
     candidates = window.begin + lane * span + inside
-    plausible = _looks_like_records(window, header, candidates, 2)
+    plausible = _looks_like_records(window, header, candidates, near_second, 2)
     return first_of_each(lane[plausible], candidates[plausible])
 
 
-def _looks_like_records(window: Window, header: FileHeader, candidates: np.ndarray, record_count: int) -> np.ndarray:
-    """Say for each offset whether a chain of so many sound records seems to begin there."""
+def _looks_like_records(
+    window: Window, header: FileHeader, candidates: np.ndarray, near_second: int, record_count: int
+) -> np.ndarray:
+    """Say for each offset whether a chain of so many sound records, or of fewer up to the file's end, begins there."""
     fields = words(window.octets, header.byte_order)
-    first_second = int(fields[window.begin])
     plausible = np.ones(len(candidates), dtype=bool)
+    is_finished = np.zeros(len(candidates), dtype=bool)
     position = candidates
     for _ in range(record_count):
-        plausible &= position + header.variant.header_bytes <= window.end
-        at = np.where(plausible, position, window.begin)
+        at = np.minimum(position, window.end)
         captured = fields[at + header.captured_at].astype(np.int64)
         wire = fields[at + header.wire_at].astype(np.int64)
-        plausible &= (captured <= LONGEST_PACKET_BYTES) & (captured <= wire) & (wire <= LONGEST_PACKET_BYTES)
-        plausible &= np.abs(fields[at].astype(np.int64) - first_second) < 1 << 17
-        plausible &= fields[at + 4] < header.variant.ticks_per_second
-        position = at + header.variant.header_bytes + captured
+        sound = (captured <= LONGEST_PACKET_BYTES) & (captured <= wire) & (wire <= LONGEST_PACKET_BYTES)
+        sound &= np.abs(fields[at].astype(np.int64) - near_second) < NEAR_S
+        sound &= fields[at + 4] < header.variant.ticks_per_second
+        sound &= position + header.variant.header_bytes <= window.end
+        plausible &= sound | is_finished
+        position = np.where(is_finished, position, at + header.variant.header_bytes + captured)
+        is_finished |= plausible & (position == window.end) & window.is_last
     return plausible
 
 
-def _resynchronise(window: Window, header: FileHeader) -> bool:
+def _resynchronise(window: Window, header: FileHeader, near_second: int) -> bool:
     """Move `begin` from a broken record to the next place where sound ones seem to begin; False if there is none."""
     for begin in range(window.begin + 1, window.end, RESYNC_BYTES):
         candidates = np.arange(begin, min(begin + RESYNC_BYTES, window.end), dtype=np.int64)
-        found = candidates[_looks_like_records(window, header, candidates, RESYNC_RECORDS)]
+        found = candidates[_looks_like_records(window, header, candidates, near_second, RESYNC_RECORDS)]
         if len(found):
             window.begin = int(found[0])
             return True
