@@ -1,0 +1,192 @@
+"""EVPN NLRI (AFI 25, SAFI 70) become columns, many at once (RFC 7432, 7.1-7.4; RFC 9135, 5; RFC 9136, 3.1)."""
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap.addresses import esi_text, ip_text, rd_text
+
+HEADER_BYTES = 2  # route type, length
+READ = ""  # whole
+RAW = "bgp.nlri.raw"  # well-formed as far as we look, of a type that we do not decode whole
+MAC_BITS = 48
+IP_BITS = {0: 0, 32: 4, 128: 16}  # IP length octet -> octets of the address
+MAC_IP_IP_LENGTH_AT = 29  # in the body of a type-2 route
+
+Fields = dict[str, np.ndarray]
+
+FIELDS = {
+    "route_type": "UInt16",
+    "rd": "str",
+    "esi": "str",
+    "ethernet_tag": "UInt32",
+    "mac": "UInt64",
+    "ip": "str",
+    "prefix": "str",
+    "gateway_ip": "str",
+    "vni": "UInt32",
+    "l3_vni": "UInt32",
+    "esi_key": "str",
+}
+
+
+def split_nlri(octets: bytes) -> tuple[list[bytes], int]:
+    """Return the NLRI of an attribute in order, and how many octets at its end are not a whole one."""
+    found = []
+    at = 0
+    while at + HEADER_BYTES <= len(octets):
+        stop = at + HEADER_BYTES + octets[at + 1]
+        if stop > len(octets):
+            break
+        found.append(octets[at:stop])
+        at = stop
+    return found, len(octets) - at
+
+
+def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
+    """Return the columns of FIELDS and `reason` for NLRI as split_nlri yields them, one row each.
+
+    `reason` is empty where a type-2, type-3 or type-5 route was read whole. Else it names the anomaly;
+    of a malformed or unknown route only the type is read, of types 1 and 4 all that their key needs.
+    """
+    sizes = np.fromiter(map(len, nlri), np.int64, len(nlri))
+    start = np.cumsum(sizes) - sizes
+    octets = np.frombuffer(b"".join(nlri) + bytes(HEADER_BYTES + MAC_IP_IP_LENGTH_AT + 1), np.uint8)
+    route_type = octets[start].astype(np.int64)
+    table = {name: np.full(len(nlri), None, object) for name in FIELDS}
+    table["route_type"] = route_type
+    reason = _refusal(route_type, sizes - HEADER_BYTES, octets[start + HEADER_BYTES + MAC_IP_IP_LENGTH_AT])
+    for code, (read, lengths) in ROUTE_TYPES.items():
+        for length in lengths:
+            rows = np.flatnonzero((route_type == code) & (sizes == length + HEADER_BYTES))
+            if len(rows):
+                body = octets[start[rows, None] + np.arange(HEADER_BYTES, HEADER_BYTES + length)]
+                fields, reason[rows] = read(body)
+                whole = (reason[rows] == READ) | (reason[rows] == RAW)
+                for name, values in fields.items():
+                    table[name][rows[whole]] = values[whole]
+    typed = {name: pd.Series(table[name], dtype=kind) for name, kind in FIELDS.items()}
+    return pd.DataFrame({**typed, "reason": reason})
+
+
+def _refusal(route_type: np.ndarray, length: np.ndarray, ip_bits: np.ndarray) -> np.ndarray:
+    """Return why a route of this type and length cannot be read; overwritten where it can."""
+    is_known = np.isin(route_type, list(ROUTE_TYPES))
+    has_ip_length = (route_type == 2) & (length > MAC_IP_IP_LENGTH_AT)
+    reason = np.select(
+        [~is_known, has_ip_length & ~np.isin(ip_bits, list(IP_BITS))],
+        [RAW, "bgp.nlri.ip-length"],
+        "bgp.nlri.length",
+    )
+    return reason.astype(object)
+
+
+def _number(octets: np.ndarray) -> np.ndarray:
+    """Return unsigned integers of up to 8 octets in network order."""
+    weights = 256 ** np.arange(octets.shape[1] - 1, -1, -1, dtype=np.uint64)
+    numbers: np.ndarray = octets.astype(np.uint64) @ weights
+    return numbers
+
+
+def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> np.ndarray:
+    """Return one text a row, made once for each distinct value."""
+    width = octets.shape[1]
+    flat = np.ascontiguousarray(octets).tobytes()
+    pieces = [flat[at : at + width] for at in range(0, len(flat), width)]
+    names = {piece: text(piece) for piece in set(pieces)}
+    return np.fromiter((names[piece] for piece in pieces), object, len(pieces))
+
+
+def _ip_reason(ip_bits: np.ndarray, width: int) -> np.ndarray:
+    """Return the anomaly where the IP length octet contradicts the octets that there are."""
+    return np.where(ip_bits == 8 * width, READ, "bgp.nlri.ip-length").astype(object)
+
+
+def _ethernet_ad(body: np.ndarray) -> tuple[Fields, np.ndarray]:
+    """RD 8, ESI 10, Ethernet tag 4, label 3."""
+    esi = _texts(body[:, 8:18], esi_text)
+    fields = {
+        "rd": _texts(body[:, :8], rd_text),
+        "esi": esi,
+        "esi_key": esi,
+        "ethernet_tag": _number(body[:, 18:22]),
+        "vni": _number(body[:, 22:25]),
+    }
+    return fields, np.full(len(body), RAW, object)
+
+
+def _mac_ip(body: np.ndarray) -> tuple[Fields, np.ndarray]:
+    """RD 8, ESI 10, Ethernet tag 4, MAC length 1, MAC 6, IP length 1, IP 0/4/16, label 3, second label 0/3."""
+    width = next(width for width in IP_BITS.values() if body.shape[1] - 33 - width in (0, 3))
+    labels = body[:, 30 + width :]
+    fields = {
+        "rd": _texts(body[:, :8], rd_text),
+        "esi": _texts(body[:, 8:18], esi_text),
+        "ethernet_tag": _number(body[:, 18:22]),
+        "mac": _number(body[:, 23:29]),
+        "vni": _number(labels[:, :3]),
+    }
+    if width:
+        fields["ip"] = _texts(body[:, 30 : 30 + width], ip_text)
+    if labels.shape[1] > 3:
+        fields["l3_vni"] = _number(labels[:, 3:])
+    reason = _ip_reason(body[:, MAC_IP_IP_LENGTH_AT], width)
+    reason[body[:, 22] != MAC_BITS] = "bgp.nlri.mac-length"
+    return fields, reason
+
+
+def _imet(body: np.ndarray) -> tuple[Fields, np.ndarray]:
+    """RD 8, Ethernet tag 4, IP length 1, originating router's IP 4/16."""
+    width = body.shape[1] - 13
+    fields = {
+        "rd": _texts(body[:, :8], rd_text),
+        "ethernet_tag": _number(body[:, 8:12]),
+        "ip": _texts(body[:, 13:], ip_text),
+    }
+    return fields, _ip_reason(body[:, 12], width)
+
+
+def _ethernet_segment(body: np.ndarray) -> tuple[Fields, np.ndarray]:
+    """RD 8, ESI 10, IP length 1, originating router's IP 4/16."""
+    width = body.shape[1] - 19
+    esi = _texts(body[:, 8:18], esi_text)
+    fields = {"rd": _texts(body[:, :8], rd_text), "esi": esi, "esi_key": esi, "ip": _texts(body[:, 19:], ip_text)}
+    reason = _ip_reason(body[:, 18], width)
+    return fields, np.where(reason == READ, RAW, reason)
+
+
+def _ip_prefix(body: np.ndarray) -> tuple[Fields, np.ndarray]:
+    """RD 8, ESI 10, Ethernet tag 4, prefix length 1, prefix 4/16, gateway IP 4/16, label 3."""
+    width = 4 if body.shape[1] == 34 else 16
+    fits = body[:, 22] <= 8 * width
+    prefix = body[:, 22 : 23 + width].copy()
+    prefix[~fits, 0] = 0  # refused below; the text must still be made
+    fields = {
+        "rd": _texts(body[:, :8], rd_text),
+        "esi": _texts(body[:, 8:18], esi_text),
+        "ethernet_tag": _number(body[:, 18:22]),
+        "prefix": _texts(prefix, _prefix_text),
+        "gateway_ip": _texts(body[:, 23 + width : 23 + 2 * width], _gateway_text),
+        "l3_vni": _number(body[:, 23 + 2 * width :]),
+    }
+    return fields, np.where(fits, READ, "bgp.nlri.prefix-length").astype(object)
+
+
+def _prefix_text(octets: bytes) -> str:
+    """Return a length octet and an address as a prefix; bits beyond the length do not tell routes apart."""
+    return str(ip_network((octets[1:], octets[0]), strict=False))
+
+
+def _gateway_text(octets: bytes) -> str | None:
+    return ip_text(octets) if any(octets) else None
+
+
+ROUTE_TYPES: dict[int, tuple[Callable[[np.ndarray], tuple[Fields, np.ndarray]], tuple[int, ...]]] = {
+    1: (_ethernet_ad, (25,)),  # Ethernet A-D (RFC 7432, 7.1); kept raw
+    2: (_mac_ip, (33, 36, 37, 40, 49, 52)),  # MAC/IP (RFC 7432, 7.2); second label as in RFC 9135, 5
+    3: (_imet, (17, 29)),  # inclusive multicast Ethernet tag (RFC 7432, 7.3)
+    4: (_ethernet_segment, (23, 35)),  # RFC 7432, 7.4; kept raw
+    5: (_ip_prefix, (34, 58)),  # RFC 9136, 3.1
+}

@@ -1,0 +1,225 @@
+"""TCP port 179 segments become in-order octets: each range once, with the frame that delivered it (RFC 9293, 3.4)."""
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap import columns
+from evpn_pcap.addresses import capture_of
+
+FIN, SYN, RST = 0x01, 0x02, 0x04
+ENDS = ["sender_ip", "sender_port", "receiver_ip", "receiver_port"]
+BUFFERED_BYTES = 4 * 1024 * 1024  # kept of one direction while a missing segment may still come
+BUFFERED_COUNT = 65_536  # the same for tiny segments
+REACH_BYTES = 16 * 1024 * 1024  # further off is another connection on the same ports, not a late segment
+SEQUENCE_COUNT = 1 << 32
+
+
+class _Segment(NamedTuple):
+    position: int  # row of the table of segments
+    captured_ns: int
+    sequence: int
+    flags: int
+    payload: bytes
+    payload_bytes: int
+
+
+class _Range(NamedTuple):
+    """One row to be: an event, or octets that continue the stream."""
+
+    position: int
+    stream: int  # counted within the direction: a new one for each connection that reuses the ports
+    captured_ns: int  # when the octets were in order, so never before those in front of them
+    sequence: int
+    octets: bytes
+    event: str
+
+
+class _Direction:
+    """Puts one direction of a connection in order as one host saw it.
+
+    Sequence numbers are kept unwrapped: `expected` only grows within a stream. Segments ahead of it
+    wait in a heap; what is behind it has been delivered and is a retransmission, or another capture's copy.
+    """
+
+    def __init__(self) -> None:
+        self.ranges: list[_Range] = []
+        self.stream = -1
+        self.first = 0  # sequence of the SYN, or just before the first octet seen
+        self.expected = 0
+        self.is_closed = True
+        self.latest_ns = 0
+        self.waiting: list[tuple[int, int, int, bytes | None]] = []  # sequence, ns, position, octets or None for FIN
+        self.waiting_bytes = 0
+
+    def feed(self, segment: _Segment) -> None:
+        """Take the next segment in order of time."""
+        if segment.flags & RST:
+            self._reset(segment)
+            return
+        sequence = segment.sequence
+        if segment.flags & SYN:
+            if self.stream < 0 or sequence != self.first % SEQUENCE_COUNT:
+                self._open(segment, sequence, "start")
+            sequence += 1
+        offset = self._offset(sequence)
+        is_beyond = self.is_closed and offset + segment.payload_bytes > 0
+        if self.stream < 0 or abs(offset) > REACH_BYTES or is_beyond:
+            self._open(segment, sequence - 1, "preexisting")
+            offset = 0
+        self._wait(segment, self.expected + offset)
+        self._deliver()
+        while self.waiting_bytes > BUFFERED_BYTES or len(self.waiting) > BUFFERED_COUNT:
+            self._skip_gap()
+            self._deliver()
+
+    def finish(self) -> None:
+        """Deliver what still waits: the segments missing in front of it never came."""
+        while self.waiting:
+            self._skip_gap()
+            self._deliver()
+
+    def _offset(self, sequence: int) -> int:
+        half = SEQUENCE_COUNT // 2
+        return (sequence - self.expected + half) % SEQUENCE_COUNT - half
+
+    def _emit(self, position: int, sequence: int, octets: bytes, event: str) -> None:
+        self.ranges.append(_Range(position, self.stream, self.latest_ns, sequence % SEQUENCE_COUNT, octets, event))
+
+    def _open(self, segment: _Segment, first: int, event: str) -> None:
+        self.finish()
+        self.stream += 1
+        self.first, self.expected = first, first + 1
+        self.is_closed = False
+        self.latest_ns = segment.captured_ns
+        self._emit(segment.position, first, b"", event)
+
+    def _reset(self, segment: _Segment) -> None:
+        """Close at once: RST is not ordered. One far from the stream is not this connection's (RFC 5961, 3)."""
+        if self.stream < 0:
+            self.stream = 0
+            self.expected = segment.sequence
+        elif self.is_closed or abs(self._offset(segment.sequence)) > REACH_BYTES:
+            return
+        self.finish()
+        self.latest_ns = max(self.latest_ns, segment.captured_ns)
+        self._emit(segment.position, segment.sequence, b"", "reset")
+        self.is_closed = True
+
+    def _wait(self, segment: _Segment, sequence: int) -> None:
+        if octets := segment.payload[: segment.payload_bytes]:
+            heappush(self.waiting, (sequence, segment.captured_ns, segment.position, octets))
+            self.waiting_bytes += len(octets)
+        if segment.flags & FIN and not self.is_closed:
+            end = sequence + segment.payload_bytes
+            heappush(self.waiting, (end, segment.captured_ns, segment.position, None))
+
+    def _deliver(self) -> None:
+        while self.waiting and self.waiting[0][0] <= self.expected:
+            sequence, captured_ns, position, octets = heappop(self.waiting)
+            if octets is None:
+                if sequence == self.expected and not self.is_closed:
+                    self.latest_ns = max(self.latest_ns, captured_ns)
+                    self._emit(position, sequence, b"", "end")
+                    self.expected += 1  # a FIN takes one sequence number
+                    self.is_closed = True
+                continue
+            self.waiting_bytes -= len(octets)
+            if new := octets[self.expected - sequence :]:
+                self.latest_ns = max(self.latest_ns, captured_ns)
+                self._emit(position, self.expected, new, "data")
+                self.expected += len(new)
+
+    def _skip_gap(self) -> None:
+        """Give up waiting for what is missing in front of the earliest waiting segment."""
+        sequence, captured_ns, position, _ = self.waiting[0]
+        if sequence > self.expected:
+            self.latest_ns = captured_ns
+            self._emit(position, self.expected, b"", "gap")
+            self.expected = sequence
+
+
+def join_streams(segments: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the octets of every BGP connection in order, by host and direction, and what is missing.
+
+    A host's captures share its clock, so copies of a segment in several of them are one stream: the
+    earliest sighting delivers, the rest are dropped like retransmissions. Octets that arrived early carry
+    the time at which those in front of them arrived, because only then the receiver could read them.
+    A segment that never came, or was cut by the snapshot length, becomes a gap once the captures end or
+    4 MiB wait behind it.
+
+    Reads SEGMENTS. Returns STREAM_BYTES and ANOMALIES (`bgp.stream.gap`, once per capture).
+    `sequence` of a start is that of the SYN, of preexisting the one before the first octet seen, of a gap
+    that of the first missing octet: so (stream_id, frame_id, sequence) tells all rows apart.
+    """
+    has_closing_flag = segments["flags"].fillna(0).to_numpy(dtype=np.int64) & (FIN | SYN | RST) != 0
+    carrying = segments[has_closing_flag | (segments["payload_bytes"].to_numpy() > 0)]
+    carrying = carrying.sort_values(["host", "captured_ns", "frame_id"], kind="stable").reset_index(drop=True)
+    direction = carrying.groupby(["host", *ENDS], sort=False, dropna=False).ngroup().to_numpy()
+
+    ranges: list[_Range] = []
+    streams: list[int] = []
+    stream_count = 0
+    for rows in _split(direction):
+        ordered = _in_order(_segments(carrying, rows))
+        ranges += ordered
+        streams += [stream_count + one.stream for one in ordered]
+        stream_count += 1 + max((one.stream for one in ordered), default=-1)
+    return _table(carrying, ranges, streams)
+
+
+def _split(direction: np.ndarray) -> list[np.ndarray]:
+    """Return the row numbers of each direction, in order of first sight."""
+    order = np.argsort(direction, kind="stable")
+    borders = np.flatnonzero(np.diff(direction[order])) + 1
+    return np.split(order, borders) if len(order) else []
+
+
+def _segments(carrying: pd.DataFrame, rows: np.ndarray) -> Iterable[_Segment]:
+    chosen = carrying.iloc[rows]
+    fields = [chosen[name].tolist() for name in ("captured_ns", "sequence", "flags", "payload", "payload_bytes")]
+    return map(_Segment._make, zip(rows.tolist(), *fields, strict=True))
+
+
+def _in_order(segments: Iterable[_Segment]) -> list[_Range]:
+    direction = _Direction()
+    for segment in segments:
+        direction.feed(segment)
+    direction.finish()
+    return direction.ranges
+
+
+def _table(carrying: pd.DataFrame, ranges: list[_Range], streams: list[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    chosen = carrying.iloc[[one.position for one in ranges]].reset_index(drop=True)
+    table = columns.STREAM_BYTES.build(
+        {
+            "frame_id": chosen["frame_id"],
+            "host": chosen["host"],
+            "captured_ns": [one.captured_ns for one in ranges],
+            "stream_id": streams,
+            **{name: chosen[name] for name in ENDS},
+            "sequence": [one.sequence for one in ranges],
+            "octets": [one.octets for one in ranges],
+            "event": [one.event for one in ranges],
+        }
+    )
+    return table, _anomalies(table)
+
+
+def _anomalies(streams: pd.DataFrame) -> pd.DataFrame:
+    gaps = streams.loc[streams["event"] == "gap", "frame_id"].tolist()
+    captures, counts = np.unique([capture_of(gap) for gap in gaps], return_counts=True)
+    return columns.ANOMALIES.build(
+        {
+            "capture_id": captures,
+            "frame_id": [None] * len(counts),
+            "layer": ["bgp"] * len(counts),
+            "name": ["bgp.stream.gap"] * len(counts),
+            "detail": ["TCP octets in front of a segment are in no capture of this host"] * len(counts),
+            "count": counts,
+            "offset_bytes": [None] * len(counts),
+        }
+    )
