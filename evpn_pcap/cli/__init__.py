@@ -1,0 +1,77 @@
+"""The command line: words in, one function of the package called, text out. The only typer.
+
+Nothing here imports pandas at the top: a command imports what it needs when it runs.
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from evpn_pcap.cli import analyze, clocks, events, flows, packets, plot, report, resolutions, routes, tables
+from evpn_pcap.cli.options import flattened
+from evpn_pcap.cli.output import say
+from evpn_pcap.cli.status import ExitStatus
+from evpn_pcap.errors import EvpnPcapError, OptionError
+from evpn_pcap.report.escape import visible
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "analyze": analyze.analyze,
+    "packets": packets.packets,
+    "events": events.events,
+    "clocks": clocks.clocks,
+    "flows": flows.flows,
+    "routes": routes.routes,
+    "resolutions": resolutions.resolutions,
+    "report": report.report,
+    "tables": tables.tables,
+}
+PLOTS: dict[str, Callable[..., int]] = {"timeline": plot.timeline}
+
+
+def _assembled(commands: dict[str, Callable[..., int]], words: str) -> typer.Typer:
+    """Return a typer application of these commands."""
+    app = typer.Typer(help=words, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    for name, command in commands.items():
+        app.command(name)(flattened(command))
+    return app
+
+
+app = _assembled(COMMANDS, "Was each ARP and ND resolution of an EVPN fabric suppressed, flooded or learned, and why.")
+app.add_typer(_assembled(PLOTS, "Draw a figure of what the captures show."), name="plot")
+
+
+@app.callback(invoke_without_command=True)
+def _version(is_asked: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if is_asked:
+        from evpn_pcap import __version__
+
+        print(__version__)  # noqa: T201  # the answer
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with an ExitStatus; an EvpnPcapError is one line on standard error."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Return the exit status of one command line; typer itself ends with 2 on wrong usage and 130 on Ctrl-C."""
+    try:
+        app(args=[*arguments], prog_name="evpn-pcap")
+    except SystemExit as ended:
+        return int(ended.code or ExitStatus.PASS)
+    except OptionError as error:
+        say(visible(f"evpn-pcap: {error}"))
+        return int(ExitStatus.USAGE)
+    except EvpnPcapError as error:
+        say(visible(f"evpn-pcap: {error}"))
+        return int(ExitStatus.INPUT)
+    return int(ExitStatus.PASS)
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    """Leave through every `finally`, so that worker processes and half-written files go too."""
+    sys.exit(ExitStatus.TERMINATED)

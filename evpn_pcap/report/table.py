@@ -1,0 +1,97 @@
+"""One table -> text, JSON or CSV: what `packets`, `events`, `flows` and their sisters print."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from evpn_pcap.report.escape import cell, visible
+from evpn_pcap.report.values import time_text
+
+_FOR_MACHINES = {"captured_ns", "time_ns", "frame_key", "anchor_key"}  # `time` and the frame say it better
+_MOMENTS = {"advertised_ns", "withdrawn_ns", "first_ns", "last_ns", "complete_ns"}
+Told = Mapping[str, list[Any]]  # written column -> values, as values.written returns them
+
+
+def as_json(name: str, told: Told) -> str:
+    """Return {"schema_version": 1, NAME: [row, ...]} with one row a line."""
+    rows = [json_text(dict(zip(told, row, strict=True))) for row in zip(*told.values(), strict=True)]
+    body = "[\n" + ",\n".join(rows) + "\n]" if rows else "[]"
+    return f'{{"schema_version": 1, {json_text(name)}: {body}}}\n'
+
+
+def as_csv(name: str, told: Told) -> str:  # noqa: ARG001  # one signature for all formats
+    """Return a header and one line a row; no cell is ever a formula, lists are separated by semicolons."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(told)
+    writer.writerows(zip(*(_cells(column, cell) for column in told.values()), strict=True))
+    return out.getvalue()
+
+
+def as_text(name: str, told: Told) -> str:
+    """Return the columns that have a value, aligned, under their names."""
+    shown = {key: column for key, column in told.items() if key not in _FOR_MACHINES and any(map(_is_told, column))}
+    filled = {key: _cells(_moments(key, column), visible) for key, column in shown.items()}
+    if not filled:
+        return f"no {name}\n"
+    return aligned([*filled], [*zip(*filled.values(), strict=True)])
+
+
+FORMATS: dict[str, Callable[[str, Told], str]] = {"text": as_text, "json": as_json, "csv": as_csv}
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a head and rows of text in columns two blanks apart."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    form = "  ".join(f"{{:<{width}}}" for width in widths).format
+    return "".join(form(*row).rstrip() + "\n" for row in (head, *rows))
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    r"""Return JSON in ASCII for strict parsers: no NaN, no lone surrogate, no raw control character."""
+    text = json.dumps(value, indent=indent, allow_nan=False)
+    if "\\ud" in text:  # a surrogate: half of a pair, or alone
+        text = json.dumps(_whole(value), indent=indent, allow_nan=False)
+    return text.replace("\x7f", "\\u007f")
+
+
+def _whole(value: Any) -> Any:
+    """Return the value with the lone surrogates of undecodable file names written out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(one) for one in value]
+    return value
+
+
+def _cells(column: list[Any], guard: Callable[[str], str]) -> list[str]:
+    """Return a column as text; each distinct text is guarded once."""
+    texts = [_cell_text(one) for one in column]
+    guarded = {text: guard(text) for text in set(texts)}
+    numeric = {str(one) for one in column if isinstance(one, int | float)}
+    return [text if text in numeric else guarded[text] for text in texts]
+
+
+def _cell_text(value: Any) -> str:
+    """Return one value as a cell shows it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(str, value))
+    return str(value)
+
+
+def _moments(key: str, column: list[Any]) -> list[Any]:
+    """Return a column of moments in RFC 3339, any other as it is."""
+    return [one and time_text(one) for one in column] if key in _MOMENTS else column
+
+
+def _is_told(value: Any) -> bool:
+    """Return whether a value says anything."""
+    return value is not None and value != "" and value != []

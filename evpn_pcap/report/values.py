@@ -1,0 +1,114 @@
+"""Tables of columns.py -> columns of plain Python values in written form, as every report shows them.
+
+MACs as bc:24:11:00:00:01, frames as `pve1-ens18.pcap:1234`, hashes as hexadecimal, missing values
+and FOREVER as None. Next to a table's time stands `time`, the same in RFC 3339 UTC with nine digits.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from evpn_pcap.addresses import capture_of, mac_text, number_of
+from evpn_pcap.columns import HASH, MAC, MAYBE_SPAN, MAYBE_TIME, OCTETS, SPAN, TABLES, TIME, Column, Table
+from evpn_pcap.model import FOREVER, Capture
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LISTS = {"route_targets"}  # text of several words, separated by blanks
+
+
+def time_text(time_ns: int) -> str:
+    """Return ns since 1970 as 2026-11-22T10:00:00.123456789Z (RFC 3339)."""
+    second, rest = divmod(time_ns, 1_000_000_000)
+    return f"{_second_text(second)}.{rest:09d}Z"
+
+
+def table_named(name: str) -> Table:
+    """Return the table of columns.py that is called so, in small letters."""
+    return next(table for table in TABLES if table.name.lower() == name)
+
+
+def capture_names(captures: Iterable[Capture]) -> dict[int, str]:
+    """Return the name of each capture by its capture_id."""
+    return {one.capture_id: one.name for one in captures}
+
+
+def frame_text(frame: int, names: Mapping[int, str]) -> str:
+    """Return a frame as people find it again: pve1-ens18.pcap:1234."""
+    capture = capture_of(frame)
+    return f"{names.get(capture, capture)}:{number_of(frame)}"
+
+
+def written(table: Table, frame: pd.DataFrame, names: Mapping[int, str]) -> dict[str, list[Any]]:
+    """Return every column of the frame in written form, in the table's order.
+
+    `frame` has the columns of `table`, `names` maps capture_id to a name. `frame_id` becomes
+    `frame`, `frame_ids` becomes `frames`, `capture_id` becomes `capture`.
+    """
+    told: dict[str, list[Any]] = {}
+    for column in table.columns:
+        if column.name == _clock_of(table):
+            told["time"] = _times(frame[column.name])
+        name, values = _written_column(column, frame[column.name], names)
+        told[name] = values
+    return told
+
+
+def records(told: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return columns as one dict a row."""
+    return [dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)]
+
+
+def _clock_of(table: Table) -> str | None:
+    """Return the column that `time` tells in words."""
+    declared = {column.name for column in table.columns}
+    return next((name for name in ("time_ns", "captured_ns") if name in declared), None)
+
+
+def _written_column(column: Column, series: pd.Series, names: Mapping[int, str]) -> tuple[str, list[Any]]:
+    """Return one column's written name and values."""
+    if column.name in ("frame_id", "capture_id"):
+        tell = (
+            (lambda one: frame_text(one, names))
+            if column.name == "frame_id"
+            else (lambda one: names.get(one, str(one)))
+        )
+        return column.name.removesuffix("_id"), _each(series, tell)
+    if column.name == "frame_ids":
+        return "frames", [[frame_text(int(one), names) for one in ids] for ids in series]
+    if column.name in _LISTS:
+        return column.name, _each(series, str.split)
+    if column.kind is MAC:
+        return column.name, _each(series, mac_text)
+    if column.kind is HASH:
+        return column.name, [f"{one:016x}" for one in series.tolist()]
+    if column.kind is OCTETS:
+        return column.name, [one.hex() for one in series]
+    if column.kind in (TIME, MAYBE_TIME, SPAN, MAYBE_SPAN):
+        return column.name, [None if one == FOREVER else one for one in _plain(series)]
+    return column.name, [list(one) if isinstance(one, tuple) else one for one in _plain(series)]
+
+
+def _plain(series: pd.Series) -> list[Any]:
+    """Return a column as Python values, missing ones as None."""
+    return series.astype(object).where(series.notna(), None).tolist()
+
+
+def _each(series: pd.Series, tell: Callable[[Any], Any]) -> list[Any]:
+    """Return a column with each distinct value told once; missing ones as None."""
+    values = _plain(series)
+    told = {one: tell(one) for one in set(values) - {None}} | {None: None}
+    return [told[one] for one in values]
+
+
+def _times(series: pd.Series) -> list[str]:
+    """Return ns since 1970 in RFC 3339; each whole second is formatted once."""
+    second, rest = divmod(series, 1_000_000_000)
+    told = {one: _second_text(one) for one in second.unique().tolist()}
+    return [f"{told[whole]}.{part:09d}Z" for whole, part in zip(second.tolist(), rest.tolist(), strict=True)]
+
+
+def _second_text(second: int) -> str:
+    """Return seconds since 1970 as 2026-11-22T10:00:00."""
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
