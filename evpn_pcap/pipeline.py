@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from evpn_pcap import columns
 from evpn_pcap.clocks import fit_clocks, on_common_clock
 from evpn_pcap.decode import decode
@@ -13,16 +15,18 @@ from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.errors import CaptureError
 from evpn_pcap.events import find_events
 from evpn_pcap.flows import find_flows
-from evpn_pcap.model import Analysis, Decoded, Options, Source, Tables
+from evpn_pcap.model import Analysis, ClockFit, Decoded, Options, Source, Tables
 from evpn_pcap.resolutions import resolve
-from evpn_pcap.routes import route_intervals
+from evpn_pcap.routes import route_intervals, routes_at
 from evpn_pcap.rules import apply_rules, load_rules
 from evpn_pcap.sightings import join_sightings
-from evpn_pcap.sources import find_sources, read_batches
+from evpn_pcap.sources import find_sources, read_batches, with_fabric
 from evpn_pcap.streams import join_streams
 from evpn_pcap.summary import summarize
 from evpn_pcap.tshark import decode_with_tshark
 from evpn_pcap.vantage import find_points
+
+__all__ = ["analyze", "read_captures", "routes_at", "with_fabric"]  # what the command line calls
 
 Runner = Callable[[Callable[[Source], Any], Sequence[Source]], Iterable[Any]]
 
@@ -68,13 +72,22 @@ def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Ru
 
     points = find_points(interfaces, packets, anchors, options)
     clocks = fit_clocks(anchors, points, options.reference)
-    events = join_sightings(find_events(on_common_clock(packets, clocks), points))
+    timed_anchors = on_common_clock(anchors, clocks)
+    events = find_events(join_sightings(on_common_clock(packets, clocks)), points)
     routes, sessions = route_intervals(on_common_clock(updates, clocks))
-    flows = find_flows(on_common_clock(anchors, clocks), points)
-    resolutions = resolve(events, points, clocks, routes, sessions, anchors, options)
+    flows = find_flows(timed_anchors, points)
+    resolutions = resolve(events, _with_coverage(points, clocks), timed_anchors, routes, sessions, options)
 
     anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies])
     tables = Tables(interfaces, points, packets, anchors, events, updates, routes, sessions, flows, resolutions, anomalies)
     findings = apply_rules(load_rules(), tables)
     captures = tuple(one.capture for one in decoded)
     return Analysis(captures, clocks, tables, findings, summarize(resolutions), failures, options)
+
+
+def _with_coverage(points: pd.DataFrame, clocks: tuple[ClockFit, ...]) -> pd.DataFrame:
+    """Return POINTS with its coverage on the common clock: first_time_ns, last_time_ns, point_margin_ns."""
+    first = on_common_clock(points.assign(captured_ns=points["first_ns"]), clocks)
+    last = on_common_clock(points.assign(captured_ns=points["last_ns"]), clocks)
+    margin = first["margin_ns"].combine(last["margin_ns"], max)
+    return points.assign(first_time_ns=first["time_ns"], last_time_ns=last["time_ns"], point_margin_ns=margin)

@@ -1,0 +1,138 @@
+"""Joined packets -> EVENTS: what was asked, answered or announced (RFC 826, 4861, 5227, 903).
+
+The kinds are those of RFC 5227 (probe, announcement) and RFC 4861 (duplicate address detection,
+unreachability detection), read the same way for ARP and ND.
+"""
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap import columns
+from evpn_pcap.addresses import capture_of
+from evpn_pcap.model import Kind
+
+ARP_REQUEST, ARP_REPLY = 1, 2
+ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
+NOBODY = ("0.0.0.0", "::")  # the sender address of a probe
+MULTICAST_BIT = 1 << 40  # group bit of a MAC
+
+
+def find_events(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return what each ARP, RARP or ND frame says.
+
+    Reads PACKETS with time_ns, margin_ns and transmission_id, and POINTS. A frame whose ARP or ND
+    part was cut off, or whose operation is not known, says nothing and makes no row (ANOMALIES
+    names it). Returns EVENTS in order of time and frame.
+    """
+    rows = packets[(packets["stop_reason"] == "") & packets["protocol"].isin(["arp", "rarp", "nd"])]
+    rows = _with_points(rows, points)
+    message, kind = _words(rows)
+    rows = rows.assign(message=message, kind=kind)
+    rows = rows[rows["message"] != ""].sort_values(["time_ns", "frame_id"], kind="stable")
+
+    is_nd = rows["protocol"] == "nd"
+    is_answer = rows["message"].isin(["reply", "announcement"])
+    is_rarp = rows["protocol"] == "rarp"
+    speaks = is_answer & ~is_nd  # ARP answers and announcements speak about their sender
+    data = {
+        **{name: rows[name] for name in _KEPT},
+        "protocol": np.where(is_nd, "nd", "arp"),
+        "requester_mac": rows["source_mac"].where(rows["message"] != "reply", _asker_mac(rows, is_nd)),
+        "requester_ip": _requester_ip(rows, is_nd),
+        "target_ip": rows["sender_ip"].where(speaks, rows["target_ip"]).where(~is_rarp),
+        "told_mac": _told_mac(rows, is_nd, is_answer),
+    }
+    return columns.EVENTS.build({**data, "segment": _segments(rows)})
+
+
+_KEPT = (
+    "frame_id", "host", "point_id", "captured_ns", "time_ns", "margin_ns", "direction", "message", "kind", "vni",
+    "outer_source_ip", "outer_destination_ip", "source_mac", "destination_mac", "is_multicast", "has_router_flag",
+    "has_solicited_flag", "has_override_flag", "frame_key", "transmission_id",
+)  # fmt: skip
+
+
+def _with_points(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return packets with the vantage point that each was seen at."""
+    place = points[["point_id", "capture_ids", "interface_index"]].explode("capture_ids")
+    place = place.rename(columns={"capture_ids": "capture_id"}).astype({"capture_id": "int64"})
+    located = packets.assign(capture_id=capture_of(packets["frame_id"]))
+    return located.merge(place, on=["capture_id", "interface_index"], how="left", validate="many_to_one")
+
+
+def _words(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return message and kind of each row."""
+    operation = rows["operation"].fillna(0).to_numpy(dtype=np.int64)
+    is_nd = (rows["protocol"] == "nd").to_numpy()
+    is_arp = (rows["protocol"] == "arp").to_numpy()
+    is_group = _is_group(rows)
+    is_nobody = rows["sender_ip"].isin(NOBODY).to_numpy()
+    about_itself = (rows["sender_ip"] == rows["target_ip"]).to_numpy() & is_arp
+    is_solicited = rows["has_solicited_flag"].fillna(value=False).to_numpy(dtype=bool)
+
+    asks = (is_arp & (operation == ARP_REQUEST) & ~about_itself) | (is_nd & (operation == SOLICITATION))
+    announces = (
+        (rows["protocol"] == "rarp").to_numpy()
+        | (is_arp & (operation <= ARP_REPLY) & (operation > 0) & about_itself)
+        | (is_nd & (operation == ADVERTISEMENT) & ~is_solicited)
+    )
+    answers = (is_arp & (operation == ARP_REPLY)) | (is_nd & (operation == ADVERTISEMENT))
+    message = np.select(
+        [
+            announces, asks, answers,
+            is_nd & (operation == ROUTER_SOLICITATION),
+            is_nd & (operation == ROUTER_ADVERTISEMENT),
+            is_nd & (operation == REDIRECT),
+        ],
+        ["announcement", "request", "reply", "rs", "ra", "redirect"],
+        "",
+    )  # fmt: skip
+    kind = np.select(
+        [announces, asks & is_nobody, asks & is_group, asks],
+        [Kind.ANNOUNCEMENT, Kind.PROBE, Kind.RESOLUTION, Kind.REFRESH],
+        "",
+    ).astype(object)
+    kind[kind == ""] = None
+    return message, kind
+
+
+def _is_group(rows: pd.DataFrame) -> np.ndarray:
+    """Return whether each frame went to a group; where no sighting shows the Ethernet destination, what IP says.
+
+    An ARP request in a cooked capture whose destination nobody recorded counts as broadcast, as
+    almost all are.
+    """
+    by_ip = rows["destination_ip"].str.startswith("ff").astype("boolean")
+    arp_default = pd.Series(data=True, index=rows.index, dtype="boolean")
+    return rows["is_multicast"].fillna(by_ip).fillna(arp_default).to_numpy(dtype=bool)
+
+
+def _requester_ip(rows: pd.DataFrame, is_nd: pd.Series) -> pd.Series:
+    """Return who asks, or for whom an answer is meant; missing for probes and announcements."""
+    meant_for = rows["destination_ip"].where(is_nd, rows["target_ip"])
+    asker = rows["sender_ip"].where(rows["message"] == "request", meant_for.where(rows["message"] == "reply"))
+    return asker.where(~asker.isin(NOBODY))
+
+
+def _asker_mac(rows: pd.DataFrame, is_nd: pd.Series) -> pd.Series:
+    """Return whom an answer is meant for: the ARP target hardware address, or where the frame is sent to."""
+    return rows["destination_mac"].where(is_nd, rows["target_mac"])
+
+
+def _told_mac(rows: pd.DataFrame, is_nd: pd.Series, is_answer: pd.Series) -> pd.Series:
+    """Return the MAC that an answer gives: ARP sender, ND target link-layer option or else the frame's source."""
+    by_nd = rows["target_mac"].fillna(rows["source_mac"])
+    return by_nd.where(is_nd, rows["sender_mac"]).where(is_answer)
+
+
+def _segments(rows: pd.DataFrame) -> pd.Series:
+    """Return the broadcast domain of each frame: the VNI of its transmission, or where its sender is otherwise seen.
+
+    A suppressed request is never seen inside VXLAN; the sender's other frames are, and tell the
+    VNI if there is just one.
+    """
+    by_sender = rows.groupby("source_mac")["vni"].agg(["min", "max"])
+    single = by_sender["min"].where(by_sender["min"] == by_sender["max"])
+    vni = rows.groupby("transmission_id")["vni"].transform("first").fillna(rows["source_mac"].map(single))
+    tag = rows["vlan_id"].astype("str").fillna("untagged")
+    return ("vni:" + vni.astype("str")).where(vni.notna(), "vlan:" + tag)

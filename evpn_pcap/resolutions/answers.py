@@ -1,0 +1,165 @@
+"""Who answered a request: decided by where the answer was first seen, not by its content."""
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap.model import AnsweredBy, Kind, Options, Role
+from evpn_pcap.resolutions.placement import Placement, vtep_of
+
+SILENCE_NS = 1_000_000_000  # no answer within this time is none
+
+
+def first_answers(rows: pd.DataFrame, requests: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """Return, per row, its first answer: transmission, told_mac and latency, index row_id.
+
+    The latency is measured on one host's clock: of the hosts that saw the first request and the
+    answer, the one where it is longest is the nearest to the requester.
+    """
+    first_request = requests[requests["transmission_id"] == requests["row_id"].map(rows["transmission_id"])]
+    asked = first_request.groupby(["row_id", "host"], as_index=False)["captured_ns"].min()
+    told = answers.groupby(["row_id", "transmission_id", "host"], as_index=False)["captured_ns"].min()
+    both = told.merge(asked, on=["row_id", "host"], how="inner", suffixes=("", "_asked"), validate="many_to_one")
+    both = both.assign(latency_ns=both["captured_ns"] - both["captured_ns_asked"])
+    both = both[both["latency_ns"] >= 0]
+    longest = both.groupby(["row_id", "transmission_id"], as_index=False)["latency_ns"].max()
+    ordered = answers.sort_values(["time_ns", "frame_id"], kind="stable").drop_duplicates("transmission_id")
+    ordered = ordered.merge(longest, on=["row_id", "transmission_id"], how="left", validate="one_to_one")
+    ordered = ordered.sort_values(["latency_ns", "time_ns", "frame_id"], kind="stable", na_position="last")
+    first = ordered.drop_duplicates("row_id").set_index("row_id")
+    return first[["transmission_id", "told_mac", "latency_ns", "time_ns"]].reindex(rows.index)
+
+
+def missing_at_target(requests: pd.DataFrame, answers: pd.DataFrame, told_mac: pd.Series) -> pd.DataFrame:
+    """Return row_id and host where the answering machine's own link shows the request but not the answer.
+
+    Then the answer came from elsewhere, and the request was not on that machine's link either: the
+    point is not what it seems.
+    """
+    there = requests[(requests["at_role"] == Role.VM) & (requests["at_station_mac"] == requests["row_id"].map(told_mac))]
+    there = there[["row_id", "host"]].drop_duplicates()
+    shown = answers[["row_id", "host"]].drop_duplicates()
+    found = there.merge(shown, on=["row_id", "host"], how="left", indicator=True, validate="one_to_one")
+    return found.loc[found["_merge"] == "left_only", ["row_id", "host"]]
+
+
+def natures(
+    rows: pd.DataFrame, answers: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame, placement: Placement, options: Options
+) -> pd.DataFrame:
+    """Return, per row, is_gateway and is_host: whether the target is the VTEP's own address, or a machine's.
+
+    A gateway: stated; or the answer gives a MAC that several VTEPs use and none advertises as a
+    host; or the answer came out of the bridge device. A machine: its MAC has a MAC/IP route, or is
+    a captured machine's own, or frames from the target address arrive from another VTEP. Of the
+    rest neither is known.
+    """
+    told_mac = rows["target_mac"]
+    is_gateway = (
+        rows["target_ip"].isin(options.gateways)
+        | rows["target_ip"].isin(placement.gateway_ips)
+        | told_mac.isin(placement.gateway_macs)
+        | rows.index.isin(_out_of_bridge(answers, placement))
+    )
+    stations = points.loc[points["role"] == Role.VM, "station_mac"].dropna()
+    senders = anchors.loc[anchors["vni"].notna(), ["source_ip", "outer_source_ip"]].drop_duplicates()
+    asked = rows.reset_index()[["row_id", "target_ip", "ingress_vtep"]].dropna()
+    remote = asked.merge(senders, left_on="target_ip", right_on="source_ip", how="inner", validate="many_to_many")
+    remote = remote[remote["outer_source_ip"] != remote["ingress_vtep"]]
+    is_host = (
+        told_mac.isin(placement.told["mac"].dropna())
+        | told_mac.isin(stations)
+        | rows.index.isin(remote["row_id"])
+    )  # fmt: skip
+    return pd.DataFrame({"is_gateway": is_gateway, "is_host": is_host & ~is_gateway}, index=rows.index)
+
+
+def _out_of_bridge(answers: pd.DataFrame, placement: Placement) -> pd.Index:
+    """Return rows whose answer came out of a hypervisor's bridge device, so that the VTEP itself gave it.
+
+    A proxied answer is seen on the requester's tap alone. The VTEP's own is seen on the bridge
+    device too; so is a local machine's while the bridge is promiscuous, but that one enters
+    somewhere (a cooked capture says so) and has a MAC/IP route.
+    """
+    bare = answers[answers["vni"].isna() & answers["at_is_hypervisor"].fillna(value=False).astype(bool)]
+    keys = ["row_id", "transmission_id", "host"]
+    by_host = bare.assign(enters=bare["direction"] == "incoming", leaves=bare["direction"] == "outgoing").groupby(keys)
+    seen = by_host.agg(
+        place_count=("point_id", "nunique"), enters=("enters", "any"), leaves=("leaves", "any"), told_mac=("told_mac", "first")
+    ).reset_index()
+    crossed = answers.loc[answers["vni"].notna(), "transmission_id"]
+    is_unadvertised = ~seen["told_mac"].isin(placement.told["mac"].dropna()) & (len(placement.told) > 0)
+    came_out = (seen["place_count"] > 1) & ~seen["enters"] & ~seen["transmission_id"].isin(crossed)
+    return pd.Index(seen.loc[came_out & is_unadvertised, "row_id"].unique())
+
+
+def answered_by(
+    rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame, silent: pd.Series, placement: Placement
+) -> pd.Series:
+    """Return who answered each row, as far as it is proven.
+
+    `absent`: row_id of rows whose answering machine is known not to have sent the answer (its own
+    link was captured and does not show it, or it asked back). `silent`: rows whose requester's own
+    link shows that nobody answered.
+    """
+    first = answers[answers["transmission_id"] == answers["row_id"].map(rows["answer_id"])]
+    ingress = first["row_id"].map(rows["ingress_vtep"])
+    arrived = first["vni"].notna() & ingress.notna() & (first["outer_source_ip"] != ingress)
+    at_origin = first["vni"].isna() & (first["at_role"].isin([Role.VM, Role.TAP])) & (first["at_station_mac"] == first["told_mac"])
+    elsewhere = first["vni"].isna() & first["at_vtep_ip"].notna() & ingress.notna() & (first["at_vtep_ip"] != ingress)
+    from_target = rows.index.isin(first.loc[arrived | at_origin | elsewhere, "row_id"])
+    answerer_vtep = vtep_of(rows["target_mac"], rows["time_ns"], placement)
+    is_remote = answerer_vtep.notna() & rows["ingress_vtep"].notna() & (answerer_vtep != rows["ingress_vtep"])
+    kept = rows["is_kept"]
+    is_answered = rows["answer_id"].notna()
+    # A request that stayed at the ingress VTEP can only have been answered there.
+    by_vtep = is_answered & ~from_target & kept & (rows["is_gateway"] | is_remote | rows.index.isin(absent["row_id"]))
+    return pd.Series(
+        np.select(
+            [
+                rows["kind"] == Kind.ANNOUNCEMENT,
+                is_answered & from_target & rows["is_gateway"],
+                is_answered & from_target,
+                by_vtep & rows["is_gateway"],
+                by_vtep,
+                ~is_answered & silent,
+            ],
+            [AnsweredBy.NONE, AnsweredBy.GATEWAY, AnsweredBy.TARGET, AnsweredBy.GATEWAY, AnsweredBy.PROXY, AnsweredBy.NONE],
+            AnsweredBy.UNKNOWN,
+        ),
+        index=rows.index,
+    )
+
+
+def absent_answers(rows: pd.DataFrame, answers: pd.DataFrame, witnesses: pd.DataFrame, asked_back: pd.Index) -> pd.DataFrame:
+    """Return row_id of rows whose answer did not come from the machine that owns its MAC.
+
+    That machine's own link was captured at the moment and does not show the answer, or the machine
+    asked back (see evidence.asks_back), so it never had the request.
+    """
+    shown = answers[["row_id", "host"]].drop_duplicates().rename(columns={"host": "host_there"})
+    at_owner = witnesses[
+        (witnesses["role"] == Role.VM)
+        & (witnesses["station_mac"] == witnesses["row_id"].map(rows["target_mac"]))
+        & witnesses["covers"]
+        & ~witnesses["lost"]
+    ]
+    found = at_owner.merge(shown, left_on=["row_id", "host_there"], right_on=["row_id", "host_there"], how="left", indicator=True, validate="many_to_one")
+    ids = pd.concat([found.loc[found["_merge"] == "left_only", "row_id"], pd.Series(asked_back, dtype="int64")])
+    return pd.DataFrame({"row_id": ids.unique()})
+
+
+def silences(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) -> pd.Series:
+    """Return whether the requester's own link proves that nobody answered.
+
+    It was captured until a second after the last request without loss, shows no answer, and the
+    requester sends nothing to the address in the next three seconds, which it could only with an answer.
+    """
+    links = points[(points["role"] == Role.VM) & (points["dropped_count"].fillna(0) == 0)]
+    links = links[["host", "station_mac", "last_time_ns"]].dropna().drop_duplicates(["host", "station_mac"])
+    asked = rows.reset_index()[["row_id", "host", "requester_mac", "requester_ip", "target_ip", "last_request_ns", "answer_id"]]
+    own = asked.merge(links, left_on=["host", "requester_mac"], right_on=["host", "station_mac"], how="inner", validate="many_to_one")
+    own = own[own["answer_id"].isna() & (own["last_time_ns"] >= own["last_request_ns"] + SILENCE_NS)]
+    used = anchors[["source_ip", "destination_ip", "time_ns"]].rename(columns={"source_ip": "requester_ip", "destination_ip": "target_ip"})
+    sent = own.merge(used, on=["requester_ip", "target_ip"], how="inner", validate="many_to_many")
+    after_ns = sent["time_ns"] - sent["last_request_ns"]
+    sent = sent[(after_ns > 0) & (after_ns < 3 * SILENCE_NS)]
+    return pd.Series(rows.index.isin(own["row_id"]) & ~rows.index.isin(sent["row_id"]), index=rows.index)

@@ -1,0 +1,96 @@
+"""Where a MAC sits: EVENTS, ANCHORS, ROUTES and the fabric file -> the VTEP in front of it, at a moment."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evpn_pcap.model import FOREVER, Options
+
+MAC_IP_ROUTE = 2  # EVPN route type (RFC 7432, 7.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Everything that tells where MACs sit.
+
+    `tunnelled`: mac, vni, vtep_ip, time_ns of frames inside VXLAN, by time. `told`: mac, vtep_ip,
+    advertised_ns, withdrawn_ns of MAC/IP routes. `stated`: VTEP of a MAC by the fabric file.
+    `gateway_macs`: MACs that several VTEPs use as their own (anycast gateway). `vnis`: the VNI of
+    each MAC that is seen in just one. `gateway_ips`: addresses of routes that carry the default
+    gateway community. `tunnels`: host, vni, outer_source_ip that the host has shown.
+    """
+
+    tunnelled: pd.DataFrame
+    told: pd.DataFrame
+    stated: dict[int, str]
+    gateway_macs: frozenset[int]
+    gateway_ips: frozenset[str]
+    vnis: dict[int, int]
+    tunnels: pd.DataFrame
+
+
+def find_placement(
+    events: pd.DataFrame, anchors: pd.DataFrame, routes: pd.DataFrame, points: pd.DataFrame, options: Options
+) -> Placement:
+    """Return where each MAC sits, as far as VXLAN frames, routes and the fabric file tell."""
+    read = ["host", "source_mac", "vni", "outer_source_ip", "time_ns", "margin_ns"]
+    inside = pd.concat([events.loc[events["vni"].notna(), read], anchors.loc[anchors["vni"].notna(), read]])
+    tunnels = inside[["host", "vni", "outer_source_ip"]].drop_duplicates()
+    inside = inside.rename(columns={"source_mac": "mac", "outer_source_ip": "vtep_ip"})
+    told = routes[(routes["route_type"] == MAC_IP_ROUTE) & routes["mac"].notna()]
+    by_gateway = told["is_default_gateway"].fillna(value=False).astype(bool)
+    gateway_ips = frozenset(told.loc[by_gateway, "ip"].dropna())
+    told = told[~by_gateway]
+    told = told.rename(columns={"next_hop": "vtep_ip"})[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
+
+    vteps = inside.groupby("mac")["vtep_ip"].nunique()
+    several = set(vteps[vteps > 1].index.astype(int))
+    gateway_macs = frozenset(several - set(told["mac"].dropna().astype(int))) if len(told) else frozenset()
+    tunnelled = inside[(inside["margin_ns"] != FOREVER) & ~inside["mac"].isin(gateway_macs)]
+    tunnelled = tunnelled.sort_values("time_ns", kind="stable")[["mac", "vni", "vtep_ip", "time_ns"]]
+    return Placement(tunnelled, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels)
+
+
+def _stated(points: pd.DataFrame, options: Options) -> dict[int, str]:
+    """Return station MAC -> VTEP address for VMs whose place the fabric file states."""
+    behind = {host: facts.behind for host, facts in options.hosts.items() if facts.behind}
+    vtep = points.dropna(subset=["vtep_ip"]).drop_duplicates("host").set_index("host")["vtep_ip"].to_dict()
+    vms = points[points["host"].isin(list(behind)) & points["station_mac"].notna()]
+    pairs = zip(vms["station_mac"], vms["host"], strict=True)
+    return {int(mac): vtep[behind[host]] for mac, host in pairs if behind[host] in vtep}
+
+
+def _vnis(inside: pd.DataFrame, told: pd.DataFrame) -> dict[int, int]:
+    """Return the VNI of each MAC that is seen, inside VXLAN or in routes, in just one."""
+    seen = pd.concat([inside[["mac", "vni"]], told[["mac", "vni"]]]).dropna().drop_duplicates()
+    counts = seen.groupby("mac")["vni"].agg(["nunique", "first"])
+    single = counts[counts["nunique"] == 1]
+    return dict(zip(single.index.astype(int), single["first"].astype(int), strict=True))
+
+
+def vtep_of(macs: pd.Series, time_ns: pd.Series, placement: Placement) -> pd.Series:
+    """Return the VTEP that each MAC sat behind at each moment; missing where nothing tells or it is moving.
+
+    The fabric file goes first; then VXLAN frames from the MAC, the last before and the first
+    after the moment, if they agree or only one exists; then a MAC/IP route in force.
+    """
+    asked = pd.DataFrame({"mac": macs.astype("UInt64"), "time_ns": time_ns.astype("int64")}).reset_index(drop=True)
+    by_file = asked["mac"].map(placement.stated)
+    ordered = asked.assign(position=asked.index).dropna(subset=["mac"]).sort_values("time_ns", kind="stable")
+    seen = placement.tunnelled[["time_ns", "mac", "vtep_ip"]]
+    near = {}
+    for direction in ("backward", "forward"):
+        nearest = pd.merge_asof(ordered, seen, on="time_ns", by="mac", direction=direction)
+        near[direction] = nearest.set_index("position")["vtep_ip"].reindex(asked.index)
+    before, after = near["backward"], near["forward"]
+    by_frames = before.fillna(after).where(before.isna() | after.isna() | (before == after))
+    found = by_file.astype("str").fillna(by_frames).fillna(_by_routes(asked, placement.told))
+    return found.set_axis(macs.index)
+
+
+def _by_routes(asked: pd.DataFrame, told: pd.DataFrame) -> pd.Series:
+    """Return the one next hop of the MAC/IP routes in force for each MAC at each moment."""
+    pairs = asked.reset_index(names="position").merge(told, on="mac", how="inner", validate="many_to_many")
+    holds = (pairs["advertised_ns"] <= pairs["time_ns"]) & (pairs["time_ns"] < pairs["withdrawn_ns"])
+    by_row = pairs[holds].groupby("position")["vtep_ip"].agg(["nunique", "first"])
+    return by_row["first"].where(by_row["nunique"] == 1).reindex(asked.index)

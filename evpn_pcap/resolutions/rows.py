@@ -1,0 +1,103 @@
+"""EVENTS -> rows: each request with its retries, and the answers to it (domain.md, section 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap.model import Kind
+
+RETRY_NS = 3_000_000_000  # a repeat within this time, unanswered in between, is the same row
+ROW_KEY = ["segment", "kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
+ANSWER_KEY = ["protocol", "target_ip", "asker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Requests and answers, brought together.
+
+    `rows`: one row per resolution, index row_id in order of time. `requests` and `answers`:
+    EVENTS of its requests and of the answers to it, each sighting, with row_id.
+    """
+
+    rows: pd.DataFrame
+    requests: pd.DataFrame
+    answers: pd.DataFrame
+
+
+def find_rows(events: pd.DataFrame) -> Rows:
+    """Return each request with its retries, and every sighting of each answer to it.
+
+    Requests of one ROW_KEY are one row while each comes within 3 s of the last and no answer was
+    seen in between. An answer belongs to the latest request that it can answer.
+    """
+    asked = events[events["kind"].notna()].assign(asker=lambda e: e["requester_ip"].fillna(""))
+    may_answer = events["message"].isin(["reply", "announcement"])
+    told = events[may_answer].assign(asker=lambda e: e["requester_ip"].fillna(""))
+
+    sent = _transmissions(asked)
+    answered = _transmissions(told)
+    sent = sent.assign(row_id=_row_numbers(sent, answered))
+    owner = _answers_to(sent, answered)
+
+    requests = asked.merge(sent[["transmission_id", "row_id"]], on="transmission_id", how="inner", validate="many_to_one")
+    answers = told.merge(owner, on="transmission_id", how="inner", validate="many_to_one")
+    return Rows(_first_of_each(requests), requests, answers)
+
+
+def _transmissions(sightings: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per transmission: its earliest sighting, in order of time."""
+    ordered = sightings.sort_values(["time_ns", "frame_id"], kind="stable")
+    return ordered.drop_duplicates("transmission_id").reset_index(drop=True)
+
+
+def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame) -> np.ndarray:
+    """Return the row that each request belongs to, counted from 0 in order of its first request."""
+    groups = sent.groupby(ROW_KEY, dropna=False, sort=False)
+    before_ns = groups["time_ns"].shift()
+    last_answer = pd.merge_asof(
+        sent.assign(upto_ns=sent["time_ns"])[["upto_ns", *ANSWER_KEY]],
+        answered.assign(upto_ns=answered["time_ns"], answer_ns=answered["time_ns"])[["upto_ns", "answer_ns", *ANSWER_KEY]],
+        on="upto_ns",
+        by=ANSWER_KEY,
+    )["answer_ns"]
+    is_first = before_ns.isna() | (sent["time_ns"] - before_ns > RETRY_NS) | (last_answer >= before_ns)
+    first_index = pd.Series(np.where(is_first, np.arange(len(sent)), -1)).groupby(groups.ngroup()).cummax()
+    return pd.factorize(first_index)[0]
+
+
+def _answers_to(sent: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
+    """Return transmission_id of each answer and the row_id of the latest request that it can answer.
+
+    The two are compared across hosts, so the answer may seem earlier by the margins of both.
+    A machine does not answer itself, and an announcement answers only a probe.
+    """
+    slack_ns = np.minimum(answered["margin_ns"], RETRY_NS)
+    late = answered.assign(upto_ns=answered["time_ns"] + slack_ns).sort_values("upto_ns", kind="stable")
+    request = sent.assign(upto_ns=sent["time_ns"], is_probe=sent["kind"] == Kind.PROBE)
+    request = request[request["kind"] != Kind.ANNOUNCEMENT]
+    request = request[["upto_ns", *ANSWER_KEY, "row_id", "source_mac", "is_probe"]]
+    request = request.sort_values("upto_ns", kind="stable")
+    matched = pd.merge_asof(
+        late[["upto_ns", *ANSWER_KEY, "transmission_id", "source_mac", "message"]],
+        request.rename(columns={"source_mac": "asking_mac"}),
+        on="upto_ns",
+        by=ANSWER_KEY,
+        tolerance=RETRY_NS,
+    )
+    is_other = matched["source_mac"] != matched["asking_mac"]
+    fits = (matched["message"] == "reply") | matched["is_probe"].fillna(value=False).astype(bool)
+    matched = matched[matched["row_id"].notna() & is_other & fits]
+    return matched[["transmission_id", "row_id"]].astype({"row_id": "int64"})
+
+
+def _first_of_each(requests: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per row_id: its first sighting, and how many requests it has."""
+    ordered = requests.sort_values(["time_ns", "frame_id"], kind="stable")
+    first = ordered.drop_duplicates("row_id").set_index("row_id").sort_index()
+    by_row = requests.groupby("row_id")
+    return first.assign(
+        request_count=by_row["transmission_id"].nunique(),
+        last_request_ns=by_row["time_ns"].max(),
+        destination_mac=by_row["destination_mac"].first(),
+    )

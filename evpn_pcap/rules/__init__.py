@@ -1,0 +1,45 @@
+"""Tables -> findings: every module of this folder is one diagnosis, found by listing the folder."""
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+
+import pandas as pd
+
+from evpn_pcap.model import Finding, Rule, Severity, Tables
+
+SEVERITY_ORDER = list(Severity)
+
+
+def load_rules() -> tuple[Rule, ...]:
+    """Return the RULE of every module in this folder, in order of code."""
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    rules = [importlib.import_module(f"{__name__}.{name}").RULE for name in names]
+    return tuple(sorted(rules, key=lambda rule: rule.code))
+
+
+def apply_rules(rules: Iterable[Rule], tables: Tables) -> tuple[Finding, ...]:
+    """Return every occurrence that the rules find, the most severe first, then by code, VNI and subject."""
+    findings = [_finding(rule, row) for rule in rules for row in rule.find(tables).to_dict("records")]
+    return tuple(sorted(findings, key=lambda f: (SEVERITY_ORDER.index(f.severity), f.code, f.vni or 0, f.title)))
+
+
+def _finding(rule: Rule, row: dict[str, object]) -> Finding:
+    """Return one row of FOUND with the words of its rule."""
+    vni = None if pd.isna(row["vni"]) else int(row["vni"])  # type: ignore[call-overload]  # a cell of UInt32
+    identity = f"{rule.code} {vni} {row['subject']}"
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=rule.severity,
+        vni=vni,
+        title=f"{rule.title}: {row['detail']}",
+        cause=rule.cause,
+        advice=rule.advice,
+        rivals=rule.rivals,
+        would_decide=rule.would_decide,
+        resolution_ids=tuple(row["resolution_ids"]),  # type: ignore[arg-type]  # IDS of columns.py
+        frame_ids=tuple(row["frame_ids"]),  # type: ignore[arg-type]  # the same
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
+    )
