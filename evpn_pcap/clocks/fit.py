@@ -1,0 +1,130 @@
+"""ANCHORS and POINTS become one ClockFit a host: how far its clock is ahead of the reference's, how sure."""
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap.clocks.direction import find_order
+from evpn_pcap.clocks.graph import HostBounds, best_reference, bound_hosts
+from evpn_pcap.clocks.matching import Matches, find_matches
+from evpn_pcap.clocks.pairs import PairBounds, bound_pair
+from evpn_pcap.clocks.places import locate
+from evpn_pcap.errors import OptionError
+from evpn_pcap.model import ClockFit, ClockKnot, Quality
+
+Covered = tuple[int, int]
+
+
+def fit_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> tuple[ClockFit, ...]:
+    """Return one ClockFit for every host of POINTS, sorted by host; exactly one is the reference.
+
+    Frames matched in both directions bound the difference of two clocks without any assumption on
+    delays; bounds add up along the best paths (clock.md, sections 3 to 6). A host that no two-way
+    matches connect with the reference has no figures: it is one-sided, or unalignable.
+
+    Reads ANCHORS and POINTS. `reference` names the host whose clock is the common one; None takes
+    the host that leaves the least doubt. Raises OptionError when there is no such host.
+    """
+    hosts = tuple(sorted(points["host"].unique()))
+    if reference is not None and reference not in hosts:
+        raise OptionError(f"the reference {reference!r} is not a host of these captures ({', '.join(hosts) or 'none'})")
+    if not hosts:
+        return ()
+    matches = find_matches(locate(anchors, points, hosts))
+    pairs = _bound_pairs(matches)
+    covered = _covered(points, hosts)
+    number = (
+        hosts.index(reference) if reference is not None else best_reference(len(hosts), pairs, _rank(points, hosts))
+    )
+    bounds = bound_hosts(len(hosts), pairs, number, covered)
+    counts = [sum(pair.matched_count for pair in pairs if host in (pair.a, pair.b)) for host in range(len(hosts))]
+    return tuple(
+        _reference_fit(name, counts[host], covered[host])
+        if host == number
+        else _fit(name, hosts[number], bounds, host, counts[host], covered[host], pairs)
+        for host, name in enumerate(hosts)
+    )
+
+
+def _bound_pairs(matches: Matches) -> list[PairBounds]:
+    """Return the bounds of every pair of hosts with frames whose direction is known."""
+    order = find_order(matches)
+    known = np.flatnonzero(order)
+    matches, order = matches.take(known), order[known]
+    if not len(known):
+        return []
+    starts = np.flatnonzero(np.concatenate([[True], (np.diff(matches.a) != 0) | (np.diff(matches.b) != 0)]))
+    stops = np.concatenate([starts[1:], [len(known)]])
+    return [
+        bound_pair(matches.take(np.arange(start, stop)), order[start:stop])
+        for start, stop in zip(starts, stops, strict=True)
+    ]
+
+
+def _covered(points: pd.DataFrame, hosts: tuple[str, ...]) -> list[Covered]:
+    """Return first and last moment of each host's captures, its own clock."""
+    span = (
+        points[points["last_ns"] >= points["first_ns"]]
+        .groupby("host")
+        .agg(first=("first_ns", "min"), last=("last_ns", "max"))
+    )
+    span = span.reindex(hosts).fillna(0)
+    return [(int(first), int(last)) for first, last in zip(span["first"], span["last"], strict=True)]
+
+
+def _rank(points: pd.DataFrame, hosts: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Return for each host what settles a tie: hypervisors first, then by name."""
+    runs_vtep = points.groupby("host")["is_hypervisor"].any()
+    return [(0 if bool(runs_vtep[host]) else 1, host) for host in hosts]
+
+
+def _reference_fit(host: str, count: int, covered: Covered) -> ClockFit:
+    first, last = covered
+    return ClockFit(
+        host=host,
+        reference=host,
+        quality=Quality.REFERENCE,
+        anchor_ns=(first + last) // 2,
+        offset_ns=0,
+        drift_ppm=0.0,
+        margin_ns=0,
+        matched_packet_count=count,
+        knots=tuple(ClockKnot(moment, 0, 0) for moment in dict.fromkeys(covered)),
+    )
+
+
+def _fit(
+    host: str, reference: str, bounds: HostBounds, number: int, count: int, covered: Covered, pairs: list[PairBounds]
+) -> ClockFit:
+    """Return the fit of one host from its row of the bounds."""
+    low, high = bounds.low[number], bounds.high[number]
+    if not np.isfinite(low).all() or not np.isfinite(high).all():
+        is_heard = any(number in (pair.a, pair.b) and pair.envelope is None for pair in pairs)
+        quality = Quality.ONE_SIDED if is_heard else Quality.UNALIGNABLE
+        return ClockFit(host, reference, quality, None, None, None, None, count)
+    offset = np.rint((low + high) / 2).astype(np.int64) + bounds.base_ns[number]
+    margin = np.ceil((high - low) / 2).astype(np.int64) + 1
+    local = bounds.moments_ns + offset
+    is_later = np.diff(np.maximum.accumulate(local), prepend=local[0] - 1) > 0
+    local, offset, margin = local[is_later], offset[is_later], margin[is_later]
+    anchor = sum(covered) // 2
+    return ClockFit(
+        host=host,
+        reference=reference,
+        quality=Quality.APPROXIMATE if bounds.is_approximate[number] else Quality.ACCURATE,
+        anchor_ns=anchor,
+        offset_ns=int(offset[0]) + round(float(np.interp(anchor - local[0], local - local[0], offset - offset[0]))),
+        drift_ppm=_drift_ppm(local, offset, margin),
+        margin_ns=int(np.ceil(np.interp(anchor - local[0], local - local[0], margin))),
+        matched_packet_count=count,
+        knots=tuple(map(ClockKnot, local.tolist(), offset.tolist(), margin.tolist())),
+    )
+
+
+def _drift_ppm(local: np.ndarray, offset: np.ndarray, margin: np.ndarray) -> float:
+    """Return the slope of the offset over time, by least squares with the certain knots counting most."""
+    x = (local - local[0]).astype(float)
+    y = (offset - offset[0]).astype(float)
+    weight = 1 / np.maximum(margin, 1).astype(float) ** 2
+    x, y = x - np.average(x, weights=weight), y - np.average(y, weights=weight)
+    spread = float((weight * x * x).sum())
+    return float((weight * x * y).sum() / spread * 1e6) if spread else 0.0
