@@ -41,7 +41,7 @@ def as_json(clocks: Sequence[ClockFit]) -> str:
     """Return {"schema_version": 1, "clocks": [...]}."""
     return (
         json_text(
-            {"schema_version": SCHEMA_VERSION, "clocks": [clock_values(one) for one in _sorted(clocks)]}, indent=1
+            {"schema_version": SCHEMA_VERSION, "clocks": [clock_values(one) for one in _sorted(clocks)]}, is_indented=True
         )
         + "\n"
     )

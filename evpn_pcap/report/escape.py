@@ -15,4 +15,6 @@ def visible(text: str) -> str:
 
 def cell(text: str) -> str:
     """Return text for one cell of a CSV file: visible, and never a formula."""
+    if text[:1].isalnum() and text.isprintable():
+        return text
     return "'" + visible(text) if _FORMULA.match(text) else visible(text)

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 def render(analysis: Analysis) -> str:
     """Return the whole analysis as JSON; absent values are null."""
-    return json_text(analysis_values(analysis), indent=1) + "\n"
+    return json_text(analysis_values(analysis), is_indented=True) + "\n"
 
 
 def analysis_values(analysis: Analysis) -> dict[str, Any]:

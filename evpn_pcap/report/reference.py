@@ -25,7 +25,7 @@ def as_json() -> str:
         }
         for table in TABLES
     ]
-    return json_text({"schema_version": 1, "tables": told}, indent=1) + "\n"
+    return json_text({"schema_version": 1, "tables": told}, is_indented=True) + "\n"
 
 
 FORMATS: dict[str, Callable[[], str]] = {"text": as_text, "json": as_json}

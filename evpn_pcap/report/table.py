@@ -11,6 +11,7 @@ from evpn_pcap.report.values import time_text
 
 _FOR_MACHINES = {"captured_ns", "time_ns", "frame_key", "anchor_key"}  # `time` and the frame say it better
 _MOMENTS = {"advertised_ns", "withdrawn_ns", "first_ns", "last_ns", "complete_ns"}
+_PLAIN, _INDENTED = json.JSONEncoder(allow_nan=False), json.JSONEncoder(allow_nan=False, indent=1)
 Told = Mapping[str, list[Any]]  # written column -> values, as values.written returns them
 
 
@@ -49,11 +50,12 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(form(*row).rstrip() + "\n" for row in (head, *rows))
 
 
-def json_text(value: object, indent: int | None = None) -> str:
+def json_text(value: object, is_indented: bool = False) -> str:
     r"""Return JSON in ASCII for strict parsers: no NaN, no lone surrogate, no raw control character."""
-    text = json.dumps(value, indent=indent, allow_nan=False)
+    encode = _INDENTED.encode if is_indented else _PLAIN.encode
+    text = encode(value)
     if "\\ud" in text:  # a surrogate: half of a pair, or alone
-        text = json.dumps(_whole(value), indent=indent, allow_nan=False)
+        text = encode(_whole(value))
     return text.replace("\x7f", "\\u007f")
 
 
@@ -69,22 +71,20 @@ def _whole(value: Any) -> Any:
 
 
 def _cells(column: list[Any], guard: Callable[[str], str]) -> list[str]:
-    """Return a column as text; each distinct text is guarded once."""
-    texts = [_cell_text(one) for one in column]
-    guarded = {text: guard(text) for text in set(texts)}
-    numeric = {str(one) for one in column if isinstance(one, int | float)}
-    return [text if text in numeric else guarded[text] for text in texts]
+    """Return a column as text; each distinct value is written and guarded once."""
+    if not {list, tuple}.isdisjoint(map(type, column)):
+        column = ["; ".join(map(str, one or ())) for one in column]
+    told = {one: _cell(one, guard) for one in set(column)}
+    return [told[one] for one in column]
 
 
-def _cell_text(value: Any) -> str:
-    """Return one value as a cell shows it."""
+def _cell(value: Any, guard: Callable[[str], str]) -> str:
+    """Return one value as a cell shows it; a number needs no guard, and -5 must stay one."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return "; ".join(map(str, value))
-    return str(value)
+    return str(value) if isinstance(value, int | float) else guard(value)
 
 
 def _moments(key: str, column: list[Any]) -> list[Any]:
