@@ -119,7 +119,8 @@ def update(next_hop: str, routes: Sequence[bytes], communities: Sequence[bytes],
 
 def withdraw(routes: Sequence[bytes]) -> bytes:
     """Return an UPDATE that withdraws routes; without routes it is End-of-RIB (RFC 4724, 2)."""
-    unreach = _attribute(OPTIONAL | LONG, 15, pack("!HB", AFI_L2VPN, SAFI_EVPN) + b"".join(routes))
+    flags = OPTIONAL | LONG if routes else OPTIONAL
+    unreach = _attribute(flags, 15, pack("!HB", AFI_L2VPN, SAFI_EVPN) + b"".join(routes))
     return message(UPDATE, pack("!HH", 0, len(unreach)) + unreach)
 
 
