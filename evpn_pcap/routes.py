@@ -112,9 +112,9 @@ def _closings(received: View) -> pd.DataFrame:
         {
             "connection": closing["connection"],
             "epoch": closing["epoch"] - 1,
-            "closed_ns": closing["time_ns"],
-            "closed_margin_ns": closing["margin_ns"],
-            "closed_frame": closing["frame_id"],
+            "closed_ns": closing["time_ns"].astype("Int64"),  # a join that finds none must not make floats of times
+            "closed_margin_ns": closing["margin_ns"].astype("Int64"),
+            "closed_frame": closing["frame_id"].astype("Int64"),
         }
     )
 
@@ -149,7 +149,7 @@ def _intervals(rows: View, closings: pd.DataFrame) -> pd.DataFrame:
     runs = told[is_new].merge(closings, on=["connection", "epoch"], how="left", validate="many_to_one")
     is_last = runs["route"].ne(runs["route"].shift(-1)).to_numpy()
     for name, source in (("closed_ns", "time_ns"), ("closed_margin_ns", "margin_ns"), ("closed_frame", "frame_id")):
-        runs[name] = runs[name].astype("Int64").where(is_last, runs[source].shift(-1).astype("Int64"))
+        runs[name] = runs[name].where(is_last, runs[source].astype("Int64").shift(-1))
     runs["refresh_ns"] = runs["run"].map(_refreshes(told)).to_numpy()
     return _opened(runs, is_first[is_new].to_numpy())
 
@@ -169,6 +169,7 @@ def _opened(runs: pd.DataFrame, is_first: np.ndarray) -> pd.DataFrame:
     """Return the runs that are intervals: advertisements, and withdrawals of what was there before the capture."""
     is_advertised = (runs["content"] != WITHDRAWN).to_numpy()
     is_preexisting = ~is_advertised & is_first & runs["is_preexisting"].to_numpy(dtype=bool)
+    is_interval: np.ndarray = is_advertised | is_preexisting
     opened: pd.DataFrame = runs.assign(
         advertised_ns=runs["time_ns"].where(is_advertised, runs["first_ns"]),
         withdrawn_ns=runs["closed_ns"].where(is_advertised, runs["time_ns"]),
@@ -178,7 +179,7 @@ def _opened(runs: pd.DataFrame, is_first: np.ndarray) -> pd.DataFrame:
         vni=runs["vni"].mask(is_preexisting & runs["vni"].eq(0).fillna(value=False)),  # label 0 of a withdrawal
         l3_vni=runs["l3_vni"].mask(is_preexisting & runs["l3_vni"].eq(0).fillna(value=False)),
     )
-    return opened[is_advertised | is_preexisting]
+    return opened.loc[is_interval]
 
 
 def _routes(intervals: pd.DataFrame) -> pd.DataFrame:
@@ -204,7 +205,8 @@ def _routes(intervals: pd.DataFrame) -> pd.DataFrame:
 def _sessions(updates: pd.DataFrame, received: View, closings: pd.DataFrame) -> pd.DataFrame:
     """Return the directions of sessions in which at least one message was seen."""
     messages = received[received["is_toward"] & ~received["action"].isin(["start", "reset", "end", "takeover"])]
-    messages = messages.assign(complete_ns=messages["time_ns"].where(messages["action"] == "end-of-rib"))
+    is_end_of_rib = messages["action"] == "end-of-rib"
+    messages = messages.assign(complete_ns=messages["time_ns"].astype("Int64").where(is_end_of_rib))
     grouped = messages.groupby(["view_ip", "peer_ip", "connection", "epoch"], as_index=False)
     sessions = grouped.agg(
         first_ns=("time_ns", "min"), last_ns=("time_ns", "max"), margin_ns=("margin_ns", "max"),
@@ -213,14 +215,14 @@ def _sessions(updates: pd.DataFrame, received: View, closings: pd.DataFrame) -> 
     sessions = sessions.merge(closings, on=["connection", "epoch"], how="left", validate="one_to_one")
     gaps = _gap_counts(updates)
     pairs = zip(sessions["peer_ip"], sessions["view_ip"], strict=True)
-    complete_ns = sessions["complete_ns"].astype("Int64").mask(sessions["is_preexisting"])
+    complete_ns = sessions["complete_ns"].mask(sessions["is_preexisting"])
     table = columns.SESSIONS.build(
         {
             "sender_ip": sessions["peer_ip"],
             "receiver_ip": sessions["view_ip"],
             "first_ns": sessions["first_ns"],
             "complete_ns": complete_ns.fillna(FOREVER),
-            "last_ns": sessions["closed_ns"].astype("Int64").fillna(sessions["last_ns"]),
+            "last_ns": sessions["closed_ns"].fillna(sessions["last_ns"]),
             "margin_ns": sessions["margin_ns"],
             "gap_count": [gaps.get(pair, 0) for pair in pairs],
         }

@@ -1,7 +1,7 @@
 """In-order octets of BGP connections become rows of UPDATES: EVPN routes and session events (RFC 4271; RFC 7432)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,7 +152,7 @@ def _runs(streams: pd.DataFrame) -> Iterator[tuple[int, int, str]]:
     is_event = (streams["event"] != "data").to_numpy(dtype=bool)
     is_new = np.diff(streams["stream_id"].to_numpy(), prepend=-1) != 0
     starts = np.flatnonzero(is_event | is_new)
-    stops = np.append(starts[1:], len(streams))
+    stops = np.append(starts, len(streams))[1:]
     return zip(starts.tolist(), stops.tolist(), streams["event"].iloc[starts], strict=True)
 
 
@@ -212,10 +212,10 @@ def _distinct_attributes(found: _Found) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in dtypes.items()})
 
 
-def _note_routes(found: _Found, positions: Iterable[int], reasons: pd.Series) -> None:
-    for position, reason in zip(positions, reasons, strict=True):
-        if isinstance(reason, str) and reason != READ:
-            found.note(position, reason)
+def _note_routes(found: _Found, positions: Sequence[int], reasons: pd.Series) -> None:
+    """Note every route that was not read whole; a missing reason belongs to a row that is no route."""
+    for row in np.flatnonzero(reasons.fillna(READ) != READ).tolist():
+        found.note(positions[row], reasons.iloc[row])
 
 
 def _anomalies(streams: pd.DataFrame, found: _Found) -> pd.DataFrame:
