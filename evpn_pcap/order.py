@@ -5,6 +5,8 @@ Nothing else in the package compares the times of two hosts.
 
 from typing import TYPE_CHECKING, Any
 
+from evpn_pcap.model import FOREVER
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -23,5 +25,6 @@ def order(first_ns: Any, first_margin_ns: Any, second_ns: Any, second_margin_ns:
     import numpy as np  # only here: the words above are needed without it
 
     apart = np.asarray(second_ns, dtype=np.int64) - np.asarray(first_ns, dtype=np.int64)
-    doubt = np.asarray(first_margin_ns, dtype=np.int64) + np.asarray(second_margin_ns, dtype=np.int64)
+    one, other = np.asarray(first_margin_ns, dtype=np.int64), np.asarray(second_margin_ns, dtype=np.int64)
+    doubt = one + np.minimum(other, FOREVER - one)  # FOREVER (a host not aligned) is never added to
     return np.select([apart > doubt, apart < -doubt], [BEFORE, AFTER], TOO_CLOSE)
