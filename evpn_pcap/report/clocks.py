@@ -41,7 +41,8 @@ def as_json(clocks: Sequence[ClockFit]) -> str:
     """Return {"schema_version": 1, "clocks": [...]}."""
     return (
         json_text(
-            {"schema_version": SCHEMA_VERSION, "clocks": [clock_values(one) for one in _sorted(clocks)]}, is_indented=True
+            {"schema_version": SCHEMA_VERSION, "clocks": [clock_values(one) for one in _sorted(clocks)]},
+            is_indented=True,
         )
         + "\n"
     )

@@ -11,4 +11,6 @@ def counts_text(captures: Iterable[Capture], failures: Iterable[tuple[str, str]]
     """Return each capture's accounting as JSON: packet_count = decoded_count + the sum of skipped."""
     counted = [capture_values(one) for one in sorted(captures, key=lambda one: (one.name, one.capture_id))]
     unread = [{"path": name, "reason": reason} for name, reason in sorted(failures)]
-    return json_text({"schema_version": SCHEMA_VERSION, "captures": counted, "failures": unread}, is_indented=True) + "\n"
+    return (
+        json_text({"schema_version": SCHEMA_VERSION, "captures": counted, "failures": unread}, is_indented=True) + "\n"
+    )

@@ -127,10 +127,10 @@ def _finding(finding: Finding, names: dict[int, str]) -> Text:
         ("else", finding.rivals),
         ("decides", finding.would_decide),
     ]
-    lines += [f"  {label + ':':<10}{words}" for label, words in parts if words]
-    lines += [f"  {'rows:':<10}{', '.join(map(str, finding.resolution_ids))}"] if finding.resolution_ids else []
+    lines += [f"  {label + ':':<12}{words}" for label, words in parts if words]
+    lines += [f"  {'rows:':<12}{', '.join(map(str, finding.resolution_ids))}"] if finding.resolution_ids else []
     lines += (
-        [f"  {'frames:':<10}{_frames([frame_text(one, names) for one in finding.frame_ids])}"]
+        [f"  {'frames:':<12}{_frames([frame_text(one, names) for one in finding.frame_ids])}"]
         if finding.frame_ids
         else []
     )

@@ -1,0 +1,142 @@
+"""The README says what the program says, and its commands give what it shows."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from evpn_pcap.cli import app
+from evpn_pcap.cli.status import ExitStatus
+from evpn_pcap.report.gates import _FIGURES
+from evpn_pcap.rules import load_rules
+from tests.conftest import PROJECT
+
+README = PROJECT / "README.md"
+
+
+def commands(group=None, prefix=""):
+    """Return every command by the words that call it."""
+    found = {}
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        nested = commands(command, f"{prefix}{name} ") if hasattr(command, "commands") else {prefix + name: command}
+        found |= nested
+    return found
+
+
+def sentence(command):
+    """Return the first sentence of a command's help."""
+    return " ".join(command.help.split("\n\n")[0].split())
+
+
+def options():
+    """Return every option with its help, from all commands."""
+    told = {}
+    for command in commands().values():
+        told = {one.opts[0]: one.help for one in command.params if one.opts[0].startswith("--")} | told
+    return told
+
+
+def command_table():
+    """Return the README's table of commands."""
+    rows = "".join(f"| `{name}` | {sentence(command)} |\n" for name, command in commands().items())
+    return f"| command | what it does |\n|---|---|\n{rows}"
+
+
+def option_table():
+    """Return the README's table of options."""
+    rows = "".join(f"| `{name}` | {words} |\n" for name, words in sorted(options().items()))
+    return f"| option | what it does |\n|---|---|\n{rows}"
+
+
+def rule_table():
+    """Return the README's table of rules."""
+    rows = "".join(f"| {rule.code} | `{rule.name}` | {rule.severity} | {rule.title} |\n" for rule in load_rules())
+    return f"| code | name | severity | what it found |\n|---|---|---|---|\n{rows}"
+
+
+def runs():
+    """Return the blocks of README that show a command and what it prints."""
+    blocks = re.findall(r"^```console\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [block for block in blocks if block.startswith("$ evpn-pcap ")]
+
+
+@pytest.mark.parametrize("table", [command_table, option_table, rule_table])
+def test_readme_reference_is_what_the_program_says(table):
+    """The README's tables of commands, options and rules are the program's own words."""
+    assert table() in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_starts_with_a_sentence_and_ends_with_an_example(name):
+    """Every command's help begins with a sentence and ends with a command that can be typed."""
+    command = commands()[name]
+    example = command.help.rstrip().splitlines()[-1]
+
+    assert sentence(command).endswith(".")
+    assert example.startswith(f"Example: evpn-pcap {name}")
+    assert all(parameter.help for parameter in command.params)
+
+
+@pytest.mark.parametrize("name", [name for name in commands() if name != "tables"])
+def test_examples_name_options_that_exist(name):
+    """Every option of an example is an option of that command."""
+    command = commands()[name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    used = {
+        word
+        for word in shlex.split(command.help.rstrip().splitlines()[-1].split("evpn-pcap", 1)[1])
+        if word.startswith("-")
+    }
+
+    assert used <= known
+
+
+@pytest.mark.parametrize("rule", load_rules(), ids=lambda rule: rule.name)
+def test_rules_explain_themselves(rule):
+    """Every rule says its cause, what to do, what else it may be and what would decide."""
+    assert all((rule.title, rule.cause, rule.advice, rule.rivals, rule.would_decide))
+
+
+@pytest.mark.parametrize(
+    "word", [*(f"`{name}`" for name in _FIGURES), *(f"| {status.value} |" for status in list(ExitStatus)[:5])]
+)
+def test_figures_and_statuses_are_documented(word):
+    """Every figure that --fail-on knows and every exit status of the contract is in the README."""
+    assert word in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", runs(), ids=lambda block: block.splitlines()[0][2:60])
+def test_readme_runs(block, tmp_path):
+    """A command in the README prints the lines that the README shows under it; `...` stands for lines left out."""
+    (tmp_path / "samples").symlink_to(PROJECT / "samples")
+    command, *shown = block.splitlines()
+    program = [sys.executable, "-c", "from evpn_pcap.cli import main; main()"]
+
+    ended = subprocess.run(
+        [*program, *shlex.split(command.removeprefix("$ evpn-pcap"))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert re.fullmatch(pattern(shown), ended.stdout, re.DOTALL), ended.stdout
+
+
+def pattern(shown):
+    """Return what matches the shown lines, with `...` for any lines."""
+    lines = [r"(?:.*\n)*?" if line.strip() == "..." else re.escape(line) + "\n" for line in shown]
+    return "".join(lines)
+
+
+def test_readme_shows_a_run():
+    """The README shows at least one real run, and the pictures and files that it links to exist."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text(encoding="utf-8"))
+
+    assert runs()
+    assert [link for link in links if not (PROJECT / Path(link)).exists()] == []
