@@ -21,7 +21,7 @@ from evpn_pcap import columns
 from evpn_pcap.addresses import frame_id
 from evpn_pcap.errors import CaptureError, DependencyError
 from evpn_pcap.model import Capture, Decoded, Note, Options, Role, Source
-from evpn_pcap.tshark_fields import WALK, Dissection, anchor_key, dissect, frame_key
+from evpn_pcap.tshark_fields import WALK, Dissection, anchor_key, dissect, frame_key, length_bytes
 
 START_SECONDS = 120  # loading dissectors on a busy machine
 SECONDS_PER_RECORD = 0.05
@@ -58,7 +58,7 @@ def decode_with_tshark(source: Source, options: Options) -> Decoded:
     octets: dict[int, bytes] = {}
     found: list[Dissection] = []
     timeout = START_SECONDS + SECONDS_PER_RECORD * facts.record_count
-    _run(source, timeout, lambda packet: octets.setdefault(int(packet.number), packet.get_raw_packet()), _RAW)
+    _run(source, timeout, lambda packet: octets.update({int(packet.number): _octets(packet)}), _RAW)
     _run(
         source,
         timeout,
@@ -138,6 +138,12 @@ def _run(source: Source, timeout: float, visit: Callable[[Any], object], paramet
             _end(capture, loop)
     finally:
         loop.close()
+
+
+def _octets(packet: Any) -> bytes:
+    """Return a frame's own octets; an empty or oddly long frame comes with none, or with words instead."""
+    text = "".join(str(layer.value) for layer in packet.layers if layer.layer_name == "frame_raw")
+    return bytes.fromhex(text) if re.fullmatch(r"(?:[0-9a-f]{2})*", text) else b""
 
 
 async def _read_all(capture: Any, visit: Callable[[Any], object]) -> None:
@@ -242,7 +248,7 @@ def _packet_row(one: Dissection) -> dict[str, Any] | None:
 
 
 def _anchor_row(one: Dissection) -> dict[str, Any] | None:
-    if one.ip is None or not one.octets or (one.message is not None and one.message["protocol"] == "nd"):
+    if one.ip is None or not one.octets or not one.is_anchor:
         return None
     names = ("source_ip", "destination_ip", "ip_protocol")
     source_port, destination_port = one.ports or (None, None)
@@ -252,7 +258,7 @@ def _anchor_row(one: Dissection) -> dict[str, Any] | None:
         | {
             "source_port": source_port,
             "destination_port": destination_port,
-            "length_bytes": one.wire_bytes - one.inner_start,
+            "length_bytes": length_bytes(one),
             "anchor_key": anchor_key(one),
             "is_request": one.is_request,
         }

@@ -17,6 +17,11 @@ from evpn_pcap.addresses import ip_text
 BGP_PORT = 179
 ND_TYPES = frozenset(range(133, 138))  # RFC 4861, section 4: RS, RA, NS, NA, redirect
 NA_TYPE = 136
+MLD_TYPES = frozenset({130, 131, 132, 143})  # RFC 3810; to groups of one link, again and again
+# IGMP, OSPF, PIM, VRRP: they say the same again and again, or are answered on the way.
+NOT_ANCHORS = frozenset({2, 89, 103, 112})
+ETHERNET_BYTES = 14
+HASHED_BYTES = 96  # of the network layer, so that captures cut to some length still match
 ECHO_TYPES = {"icmp": (8, 0), "icmpv6": (128, 129)}  # request, reply: RFC 792; RFC 4443, section 4
 TARGET = {
     135: "icmpv6.nd.ns.target_address",
@@ -30,7 +35,12 @@ NEXT_HEADERS = (
 )
 CHECKSUM_OFFSET = {"tcp": 16, "udp": 6, "icmp": 2, "icmpv6": 2}
 # Wireshark's own numbers of encapsulations (wiretap/wtap.h) -> tcpdump.org link types
-LINK_TYPES = {1: 1, 25: 113, 210: 276}
+LINK_TYPES = {1: 1, 7: 101, 15: 0, 25: 113, 129: 228, 130: 229, 210: 276}
+# Octets of IP headers that change on the way, and which bits: DSCP, ECN and traffic class; TTL and hop limit; the
+# header's checksum; the flags (RFC 791, 3.1; RFC 8200, section 3).
+BRIDGED_4 = {1: 0xFF, 8: 0xFF, 10: 0xFF, 11: 0xFF}
+ROUTED_4 = BRIDGED_4 | {6: 0xE0}
+BRIDGED_6 = {0: 0x0F, 1: 0xF0, 7: 0xFF}
 COOKED_GROUP, COOKED_OUTGOING, COOKED_LAST = (1, 2), 4, 4  # packet types of Linux cooked captures
 NOT_OURS = frozenset({"_ws.short", "_ws.malformed"})
 
@@ -53,9 +63,10 @@ class Dissection:
     names: list[str] = field(default_factory=list)
     start: dict[str, int] = field(default_factory=dict)  # layer -> offset of its latest occurrence
     ethertype: int | None = None
-    inner_start: int = 0  # offset of the innermost Ethernet frame
+    inner_start: int | None = None  # offset of the innermost Ethernet frame, where there is one
     ip: dict[str, Any] | None = None
     ports: tuple[int, int] | None = None
+    is_anchor: bool = False
     is_request: bool | None = None
     message: dict[str, Any] | None = None
     segment: dict[str, Any] | None = None
@@ -109,31 +120,34 @@ def frame_key(found: Dissection) -> int:
     if not found.octets:  # a record without a time
         return _hash(first + repr(found.message).encode())
     if found.ip:
-        return _hash(first + _network_layer(found, {4: (8, 10, 11), 6: (7,)}))
+        return _hash(first + _network_layer(found, {4: BRIDGED_4, 6: BRIDGED_6}[found.ip["version"]]))
     start = found.start.get("arp", 0)
     return _hash(first + found.octets[start : start + 28])
 
 
 def anchor_key(found: Dissection) -> int:
-    """Return a hash of the innermost IP packet without TTL, checksums, DSCP and ECN."""
-    return _hash(_network_layer(found, {4: (1, 8, 10, 11), 6: (7,)}, has_class=False))
+    """Return a hash of the innermost IP packet without what routers alter, and without checksums."""
+    return _hash(_network_layer(found, {4: ROUTED_4, 6: BRIDGED_6}[(found.ip or {})["version"]]))
 
 
-def _network_layer(found: Dissection, blank: dict[int, tuple[int, ...]], has_class: bool = True) -> bytes:
-    """Return the innermost IP packet as captured, without padding, with some octets set to zero."""
+def length_bytes(found: Dissection) -> int:
+    """Return the innermost frame's length as if in Ethernet, tags counted and padding not."""
+    ip = found.ip or {}
+    begin = ip["start"] - ETHERNET_BYTES if found.inner_start is None else found.inner_start
+    return int(ip["start"] + ip["length"] - begin)
+
+
+def _network_layer(found: Dissection, cleared: dict[int, int]) -> bytes:
+    """Return the innermost IP packet as captured, without padding, with some bits (octet -> bits) cleared."""
     ip = found.ip or {}
     start = ip["start"]
-    octets = bytearray(found.octets[start : start + ip["length"]])
-    holes = list(blank[ip["version"]])
-    if found.names and found.names[-1] in CHECKSUM_OFFSET:
-        at = found.start[found.names[-1]] - start + CHECKSUM_OFFSET[found.names[-1]]
-        holes += [at, at + 1]
-    for hole in holes:
-        if hole < len(octets):
-            octets[hole] = 0
-    if ip["version"] == 6 and not has_class and len(octets) > 1:  # traffic class: RFC 8200, section 3
-        octets[0] &= 0xF0
-        octets[1] &= 0x0F
+    octets = bytearray(found.octets[start : start + min(ip["length"], HASHED_BYTES)])
+    if found.last in CHECKSUM_OFFSET:
+        at = found.start[found.last] - start + CHECKSUM_OFFSET[found.last]
+        cleared = cleared | {at: 0xFF, at + 1: 0xFF}
+    for at, bits in cleared.items():
+        if at < len(octets):
+            octets[at] &= 0xFF ^ bits
     return bytes(octets)
 
 
@@ -184,6 +198,8 @@ def _ip(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
         "hop_limit": _number(layer, "ip.ttl" if is_4 else "ipv6.hlim"),
         "ip_protocol": _number(layer, "ip.proto") if is_4 else _last_header(layer),
     }
+    is_fragment = bool(is_4 and _number(layer, "ip.frag_offset")) or bool(_number(layer, "ipv6.fraghdr.offset"))
+    found.is_anchor = not is_fragment and found.ip["ip_protocol"] not in NOT_ANCHORS
     return found.ip["destination_ip"] is not None
 
 
@@ -212,13 +228,15 @@ def _ports(found: Dissection, layer: Any, name: str) -> bool:
 
 
 def _vxlan(found: Dissection, layer: Any, vxlan_ports: frozenset[int]) -> bool:
-    vni = _number(layer, "vxlan.vni")
     if found.ip is None or found.ports is None or found.ports[1] not in vxlan_ports:
         return False
-    if vni is None or not _is_set(layer, "vxlan.flag_i") or "vni" in found.layers:
-        return False  # RFC 7348, section 5; VXLAN inside VXLAN is not ours
+    found.is_anchor = False
+    vni = _number(layer, "vxlan.vni")
+    if vni is None or not _is_set(layer, "vxlan.flag_i"):
+        return False  # RFC 7348, section 5
     outer = {"outer_source_ip": found.ip["source_ip"], "outer_destination_ip": found.ip["destination_ip"], "vni": vni}
     found.layers |= outer | dict.fromkeys(("source_mac", "destination_mac", "is_multicast"))
+    found.layers.pop("inner_vlan_id", None)  # VXLAN in VXLAN: the innermost counts
     found.ip = found.ports = found.ethertype = None
     return True
 
@@ -244,6 +262,7 @@ def _icmp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
     found.start[name] = _start(layer, f"{name}.type")
     request, reply = ECHO_TYPES[name]
     found.is_request = {request: True, reply: False}.get(kind)
+    found.is_anchor &= name == "icmp" or kind not in MLD_TYPES | ND_TYPES
     if name == "icmpv6" and kind in ND_TYPES:
         found.message = _neighbour_message(found, layer, kind)
     return True
@@ -293,6 +312,8 @@ def _tcp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
 WALK: dict[str, Callable[[Dissection, Any, frozenset[int]], bool]] = {
     "eth": _ethernet,
     "sll": _cooked,
+    "null": lambda *_: True,  # a header without addresses
+    "raw": lambda *_: True,
     "vlan": _vlan,
     "ieee8021ad": _vlan,
     "ip": _ip,
@@ -323,8 +344,9 @@ def _number(layer: Any, name: str) -> int | None:
     return int(text, 0) if text else None
 
 
-def _is_set(layer: Any, name: str) -> bool:
-    return _show(layer, name) in ("1", "True")  # Wireshark before and since 4.2
+def _is_set(layer: Any, name: str) -> bool | None:
+    text = _show(layer, name)
+    return None if text is None else text in ("1", "True")  # Wireshark before and since 4.2
 
 
 def _raw(layer: Any, name: str) -> bytes:
