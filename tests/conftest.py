@@ -9,6 +9,13 @@ PROJECT = Path(__file__).parent.parent
 SHARED = PROJECT.parent / "shared"
 
 
+def pytest_addoption(parser):
+    """Let a developer see what the analysis now says about each sample (with -s)."""
+    parser.addoption(
+        "--update-samples", action="store_true", help="print what is found in each sample; overwrites nothing"
+    )
+
+
 def pytest_collection_modifyitems(items):
     """Skip, with the reason printed, what this machine cannot run."""
     for item in items:
