@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,8 @@ class Accounts:
             if self._noted[name] < NOTED_MOST:
                 self._noted[name] += 1
                 frame = frame_id(self._source.capture_id, layout.batch.first_frame_number + record)
-                detail = f"{int(layout.batch.captured_bytes[record])} of {int(layout.batch.wire_bytes[record])} octets captured"
+                captured, wire = int(layout.batch.captured_bytes[record]), int(layout.batch.wire_bytes[record])
+                detail = f"{captured} of {wire} octets captured"
                 self._rows.append((frame, name.partition(".")[0], name, detail, 1, None))
 
     def capture(self, end: FileEnd) -> Capture:
@@ -102,7 +104,7 @@ class Accounts:
         for one in end.interfaces:
             if one.link_type != COOKED2_LINK_TYPE:
                 self._interfaces.setdefault((one.interface_index, one.interface_index), _nothing_seen(one.link_type))
-        merged: dict[int, dict[str, object]] = {}
+        merged: dict[int, dict[str, Any]] = {}
         for (own, shown), seen in sorted(self._interfaces.items()):
             row = self._row(shown, seen, described.get(own))
             merged[shown] = row if shown not in merged else _together(merged[shown], row)
@@ -111,7 +113,7 @@ class Accounts:
             {column.name: [row[column.name] for row in rows] for column in columns.INTERFACES.columns}
         )
 
-    def _row(self, shown: int, seen: Mapping[str, int], described: Interface | None) -> dict[str, object]:
+    def _row(self, shown: int, seen: Mapping[str, int], described: Interface | None) -> dict[str, Any]:
         """Return one row of INTERFACES; a header's own interface index has no name in the file."""
         is_cooked = seen["link_type"] == COOKED2_LINK_TYPE
         first = [seen["first_ns"]] if seen["packet_count"] else []
@@ -165,11 +167,11 @@ def _nothing_seen(link_type: int) -> dict[str, int]:
     return dict.fromkeys(COUNTS, 0) | {"link_type": link_type, "first_ns": _NEVER.max, "last_ns": _NEVER.min}
 
 
-def _together(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:
+def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Return two interfaces of the same index (numbers of the file and of the kernel may meet) as one row."""
     joined = dict(one)
     for name in COUNTS:
-        joined[name] = int(str(one[name])) + int(str(other[name]))
+        joined[name] = one[name] + other[name]
     for name, choose in (("first_ns", min), ("last_ns", max)):
         joined[name] = choose((row[name] for row in (one, other) if row[name] is not None), default=None)
     return joined

@@ -7,6 +7,7 @@ sender MAC 6, sender IP 4, target MAC 6, target IP 4.
 import numpy as np
 
 from evpn_pcap.decode.interned import Addresses
+from evpn_pcap.decode.keys import HASHED_BYTES, Packets
 from evpn_pcap.decode.layout import MISSING, Layout, Next, Rows
 
 FIXED_BYTES = 8
@@ -47,9 +48,10 @@ def columns(layout: Layout, rows: Rows, addresses: Addresses) -> dict[str, np.nd
     }
 
 
-def hashed_bytes(layout: Layout, rows: Rows) -> np.ndarray:
-    """Return how many octets of each message are its own, from its two address lengths."""
+def packets(layout: Layout, rows: Rows) -> Packets:
+    """Return the messages for their keys, each as long as its two address lengths say."""
     captured = rows.stop - rows.at
-    lengths = layout.octets.u16(rows.at + 4)
-    own = FIXED_BYTES + 2 * ((lengths >> 8).astype(np.int64) + (lengths & 0xFF))
-    return np.minimum(captured, np.where(captured >= FIXED_BYTES, own, captured))
+    lengths = layout.octets.u16(rows.at + 4).astype(np.int64)
+    own = FIXED_BYTES + 2 * ((lengths >> 8) + (lengths & 0xFF))
+    own[captured < FIXED_BYTES] = FIXED_BYTES
+    return Packets(rows.at, np.minimum(captured, own), np.full(len(rows), HASHED_BYTES), network=0)

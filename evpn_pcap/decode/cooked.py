@@ -8,6 +8,7 @@ import numpy as np
 
 from evpn_pcap.decode.layout import COOKED, COOKED2, MISSING, Layout, Next, Rows
 
+LINK_TYPE, LINK_TYPE2 = 113, 276
 HEADER_BYTES = 16
 HEADER2_BYTES = 20
 LARGEST_INDEX = 0x7FFFFFFF  # the kernel's interface index is a positive int
@@ -40,13 +41,13 @@ def _ether_types(layout: Layout, rows: Rows, hardware_at: int, protocol_at: int,
 
 def packet_type(layout: Layout, record: np.ndarray) -> np.ndarray:
     """Return the packet type of records whose own (outermost) header is cooked, else MISSING."""
-    start, link_type = layout.batch.start[record], layout.batch.link_type[record]
-    whole = layout.batch.captured_bytes[record] >= np.where(link_type == 276, HEADER2_BYTES, HEADER_BYTES)
-    return np.select(
-        [whole & (link_type == 113), whole & (link_type == 276)],
-        [layout.octets.u16(start).astype(np.int32), layout.octets.u8(start + 10).astype(np.int32)],
-        MISSING,
-    )
+    kind = np.full(len(record), MISSING, np.int32)
+    link_type, captured = layout.batch.link_type[record], layout.batch.captured_bytes[record]
+    is_1 = (link_type == LINK_TYPE) & (captured >= HEADER_BYTES)
+    is_2 = (link_type == LINK_TYPE2) & (captured >= HEADER2_BYTES)
+    kind[is_1] = layout.octets.u16(layout.batch.start[record[is_1]])
+    kind[is_2] = layout.octets.u8(layout.batch.start[record[is_2]] + 10)
+    return kind
 
 
 def source_mac(layout: Layout, record: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What was laid out in a batch into rows of PACKETS, ANCHORS and SEGMENTS, gathered over one capture."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,14 +9,19 @@ from evpn_pcap import columns
 from evpn_pcap.decode import arp, icmpv6, ordinary, tcp
 from evpn_pcap.decode.accounts import Accounts
 from evpn_pcap.decode.interned import Addresses
-from evpn_pcap.decode.keys import HASHED_BYTES, frame_key, sample_key
+from evpn_pcap.decode.keys import frame_key, sample_key
 from evpn_pcap.decode.layout import Layout, Rows
 from evpn_pcap.decode.sampling import LEVELS, SECOND_NS, Sampler, level
 from evpn_pcap.decode.tables import DIRECTIONS, PROTOCOLS, Chunks, context, frame, source_mac
 from evpn_pcap.model import Decoded, FileEnd, Options, Source
 
-ETHER_TYPES = {**arp.ETHER_TYPES, 4: 0x0800, 6: 0x86DD}
-COLUMNS = {"arp": arp.columns, "rarp": arp.columns, "nd": icmpv6.columns, "bgp": tcp.columns}
+IP_ETHER_TYPES = {4: 0x0800, 6: 0x86DD}
+COLUMNS: Mapping[str, Callable[[Layout, Rows, Addresses], dict[str, np.ndarray]]] = {
+    "arp": arp.columns,
+    "rarp": arp.columns,
+    "nd": icmpv6.columns,
+    "bgp": tcp.columns,
+}
 
 
 class Emitted:
@@ -61,10 +67,13 @@ class Emitted:
 
     def _sample(self, layout: Layout) -> None:
         """Choose among the ordinary packets of a batch; count all before choosing any."""
-        groups = [(rows, *_sampled(layout, rows)) for rows in layout.leaves.get("ordinary", [])]
-        for _, _, second, rarity in groups:
+        for network in (4, 6):
+            groups = [rows for rows in layout.leaves.get("ordinary", []) if rows.network == network]
+            if not groups:
+                continue
+            rows = groups[0].with_those_of(groups[1:])
+            key, second, rarity = _sampled(layout, rows)
             self._sampler.count(second, rarity)
-        for rows, key, second, rarity in groups:
             kept = np.flatnonzero(self._sampler.keeps(second, rarity))
             part = replace(rows, record=rows.record[kept], at=rows.at[kept], stop=rows.stop[kept], end=rows.end[kept])
             self._add_anchors(layout, part, key[kept], second[kept], rarity[kept], always=False)
@@ -96,17 +105,13 @@ class Emitted:
 
 def _sampled(layout: Layout, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the sample key of IP packets, the second each was captured in, and how rare its key is."""
-    at, length, checksum = ordinary.hashable(layout, rows)
-    key = sample_key(layout.octets, at, length, checksum, rows.network)
+    key = sample_key(layout.octets, ordinary.packets(layout, rows))
     return key, layout.batch.captured_ns[rows.record] // SECOND_NS, level(key)
 
 
 def _frame_key(layout: Layout, rows: Rows, protocol: str) -> np.ndarray:
     """Return the frame_key of rows of PACKETS."""
-    mac = source_mac(layout, rows.record)
-    if protocol in arp.ETHER_TYPES:
-        length = arp.hashed_bytes(layout, rows)
-        nowhere = np.full(len(rows), HASHED_BYTES)
-        return frame_key(layout.octets, ETHER_TYPES[protocol], mac, rows.at, length, nowhere, network=0)
-    at, length, checksum = ordinary.hashable(layout, rows)
-    return frame_key(layout.octets, ETHER_TYPES[rows.network], mac, at, length, checksum, rows.network)
+    is_arp = protocol in arp.ETHER_TYPES
+    packets = arp.packets(layout, rows) if is_arp else ordinary.packets(layout, rows)
+    ether_type = arp.ETHER_TYPES[protocol] if is_arp else IP_ETHER_TYPES[rows.network]
+    return frame_key(layout.octets, packets, ether_type, source_mac(layout, rows.record))

@@ -62,7 +62,8 @@ def _options(layout: Layout, rows: Rows, start: np.ndarray) -> dict[str, np.ndar
     """Return the columns of the options; equal options, as one host sends them, are read once."""
     texts = np.full(len(rows), None, object)
     macs = np.full((2, len(rows)), MISSING, np.int64)
-    cut, malformed = [], []
+    cut: list[int] = []
+    malformed: list[int] = []
     for row, (first, stop, end) in enumerate(zip(start.tolist(), rows.stop.tolist(), rows.end.tolist(), strict=True)):
         if first > stop:
             continue
@@ -80,7 +81,8 @@ def read_options(octets: bytes) -> tuple[str, int, int, bool]:
 
     An option is type 1, length 1 in units of 8 octets, value (RFC 4861, 4.6); a length of 0 ends the reading.
     """
-    texts, macs, at = [], {SOURCE_ADDRESS: MISSING, TARGET_ADDRESS: MISSING}, 0
+    texts: list[str] = []
+    macs, at = {SOURCE_ADDRESS: MISSING, TARGET_ADDRESS: MISSING}, 0
     while at + 2 <= len(octets):
         kind, size = octets[at], octets[at + 1] * 8
         if size == 0 or at + size > len(octets):

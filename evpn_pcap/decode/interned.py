@@ -1,5 +1,7 @@
 """IP addresses of packets into codes, and codes into canonical text: text is made once an address."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,49 +9,82 @@ from evpn_pcap.addresses import ip_text
 from evpn_pcap.decode.layout import MISSING
 from evpn_pcap.decode.octets import Octets
 
+IPV6 = 1 << 30  # codes from here on are of IPv6 addresses
 
-class Addresses:
-    """The distinct IP addresses of one capture, each with a code: its element in `texts`."""
+
+class Numbers:
+    """Distinct numbers, each with a code counted from 0 in order of first use."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._codes: dict[bytes, int] = {}
+        self._sorted = np.zeros(0, np.uint64)
+        self._codes = np.zeros(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def codes(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the code of each number, giving codes to new ones."""
+        distinct, index = np.unique(numbers.astype(np.uint64), return_inverse=True)
+        place = np.searchsorted(self._sorted, distinct)
+        known = np.zeros(len(distinct), bool)
+        inside = place < len(self._sorted)
+        known[inside] = self._sorted[place[inside]] == distinct[inside]
+        if not known.all():
+            fresh = np.arange(len(self._codes), len(self._codes) + np.count_nonzero(~known))
+            self._codes = np.insert(self._codes, place[~known], fresh)
+            self._sorted = np.insert(self._sorted, place[~known], distinct[~known])
+            place = np.searchsorted(self._sorted, distinct)
+        return self._codes[place][index]
+
+    def listed(self) -> np.ndarray:
+        """Return the numbers in order of their codes."""
+        return self._sorted[np.argsort(self._codes)]
+
+
+class Addresses:
+    """The distinct IP addresses of one capture, each with a code."""
+
+    def __init__(self) -> None:
+        self._four = Numbers()
+        self._high, self._low, self._six = Numbers(), Numbers(), Numbers()  # halves, and pairs of their codes
+        self._texts: Any = None
 
     def ipv4(self, octets: Octets, at: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Return the code of the IPv4 address at each offset, MISSING where not valid."""
-        distinct, index = np.unique(octets.u32(at[valid]), return_inverse=True)
-        return self._spread(valid, [int(number).to_bytes(4) for number in distinct], index)
+        codes = np.full(len(at), MISSING, np.int32)
+        codes[valid] = self._four.codes(octets.u32(at[valid]))
+        return codes
 
     def ipv6(self, octets: Octets, at: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Return the code of the IPv6 address at each offset, MISSING where not valid."""
-        high, high_index = np.unique(octets.u64(at[valid]), return_inverse=True)
-        low, low_index = np.unique(octets.u64(at[valid] + 8), return_inverse=True)
-        pairs, index = np.unique(high_index * max(1, len(low)) + low_index, return_inverse=True)
-        keys = [int(high[pair // len(low)]).to_bytes(8) + int(low[pair % len(low)]).to_bytes(8) for pair in pairs]
-        return self._spread(valid, keys, index)
+        high, low = self._high.codes(octets.u64(at[valid])), self._low.codes(octets.u64(at[valid] + 8))
+        codes = np.full(len(at), MISSING, np.int32)
+        codes[valid] = self._six.codes(high << 32 | low) + IPV6
+        return codes
 
     def of_header(self, octets: Octets, at: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the codes of source and destination of the IP header, of either version, at each offset."""
-        safe = np.where(valid, at, 0)
-        is_6 = octets.u8(safe) >> 4 == 6
+        is_6 = octets.u8(np.where(valid, at, 0)) >> 4 == 6
         four, six = valid & ~is_6, valid & is_6
-        source, destination = self.ipv4(octets, safe + 12, four), self.ipv4(octets, safe + 16, four)
+        source, destination = self.ipv4(octets, at + 12, four), self.ipv4(octets, at + 16, four)
         if six.any():
-            source = np.where(six, self.ipv6(octets, safe + 8, six), source)
-            destination = np.where(six, self.ipv6(octets, safe + 24, six), destination)
+            source = np.where(six, self.ipv6(octets, at + 8, six), source)
+            destination = np.where(six, self.ipv6(octets, at + 24, six), destination)
         return source, destination
 
-    def text(self, codes: np.ndarray) -> object:
-        """Return the canonical text of codes as a column, missing where MISSING."""
-        return pd.array(self.texts, dtype="str").take(codes, allow_fill=True)
+    def text(self, codes: np.ndarray) -> Any:
+        """Return codes as canonical text, missing where MISSING. To be asked for when all codes are given."""
+        if self._texts is None:
+            self._texts = pd.array([ip_text(octets) for octets in self._all()], dtype="str")
+        codes = codes.astype(np.int64)
+        places = np.where(codes >= IPV6, codes - IPV6 + len(self._four), codes)
+        return self._texts.take(places, allow_fill=True)
 
-    def _spread(self, valid: np.ndarray, distinct: list[bytes], index: np.ndarray) -> np.ndarray:
-        codes = np.full(len(valid), MISSING, np.int32)
-        codes[valid] = np.array([self._code(octets) for octets in distinct], np.int32)[index]
-        return codes
-
-    def _code(self, octets: bytes) -> int:
-        code = self._codes.setdefault(octets, len(self._codes))
-        if code == len(self.texts):
-            self.texts.append(ip_text(octets))
-        return code
+    def _all(self) -> list[bytes]:
+        """Return every address, those of IPv6 behind those of IPv4."""
+        high, low = self._high.listed(), self._low.listed()
+        pairs = self._six.listed().astype(np.int64)
+        four = self._four.listed().astype(">u4").tobytes()
+        six = np.stack([high[pairs >> 32], low[pairs & 0xFFFFFFFF]], axis=1).astype(">u8").tobytes()
+        parts = ((four, 4), (six, 16))
+        return [octets[at : at + size] for octets, size in parts for at in range(0, len(octets), size)]

@@ -5,7 +5,7 @@ name of a dispatch table, one number a row to look up there, and the rows moved 
 layer or a table needs to find again is noted in the `Layout`, one element a record of the batch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,6 +38,17 @@ class Rows:
             return self
         index = np.flatnonzero(mask)
         return replace(self, record=self.record[index], at=self.at[index], stop=self.stop[index], end=self.end[index])
+
+    def with_those_of(self, others: "Sequence[Rows]") -> "Rows":
+        """Return these and other rows at the same layer behind the same sort of IP header."""
+        every = (self, *others)
+        return replace(
+            self,
+            record=np.concatenate([rows.record for rows in every]),
+            at=np.concatenate([rows.at for rows in every]),
+            stop=np.concatenate([rows.stop for rows in every]),
+            end=np.concatenate([rows.end for rows in every]),
+        )
 
     def behind(self, octets: "int | np.ndarray") -> "Rows":
         """Return the rows moved on behind a header of so many octets."""
@@ -94,26 +105,33 @@ class Layout:
         fresh = record[self.reason[record] == 0]
         self.reason[fresh] = self.reasons.index(name)
 
-    def having(self, rows: Rows, octets: "int | np.ndarray", layer: str) -> Rows:
-        """Return the rows whose layer has so many octets; the others are left out.
+    def sound(self, rows: Rows, checks: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return which rows pass every check; the others are left out under the name of the first that fails."""
+        passed = np.ones(len(rows), bool)
+        for name, holds in checks.items():
+            if not holds.all():
+                self.leave_out(rows.record[~holds & passed], name)
+                passed &= holds
+        return passed
+
+    def reaching(self, rows: Rows, octets: "int | np.ndarray", layer: str) -> np.ndarray:
+        """Return which rows have so many octets of their layer; the others are left out.
 
         `LAYER.truncated`: the capture's snapshot length cut it. `LAYER.too-short`: it was sent so.
         """
         needed = rows.at + octets
         fits = needed <= rows.stop
         if fits.all():
-            return rows
-        sent = needed <= rows.end
-        self.leave_out(rows.record[~fits & sent], f"{layer}.truncated")
-        self.leave_out(rows.record[~fits & ~sent], f"{layer}.too-short")
-        return rows.where(fits)
+            return fits
+        return self.sound(rows, {f"{layer}.too-short": needed <= rows.end, f"{layer}.truncated": fits})
+
+    def having(self, rows: Rows, octets: "int | np.ndarray", layer: str) -> Rows:
+        """Return the rows that have so many octets of their layer, as `reaching`."""
+        return rows.where(self.reaching(rows, octets, layer))
 
     def keeping(self, rows: Rows, valid: np.ndarray, name: str) -> Rows:
         """Return the rows of a mask; the others are left out for the reason named."""
-        if valid.all():
-            return rows
-        self.leave_out(rows.record[~valid], name)
-        return rows.where(valid)
+        return rows.where(self.sound(rows, {name: valid}))
 
     def found(self, protocol: str, rows: Rows) -> None:
         """Note rows that become rows of a table."""

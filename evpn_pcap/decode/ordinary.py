@@ -3,7 +3,7 @@
 import numpy as np
 
 from evpn_pcap.decode.interned import Addresses
-from evpn_pcap.decode.keys import CHECKSUM_OFFSET, anchor_key
+from evpn_pcap.decode.keys import CHECKSUM_OFFSET, Packets, anchor_key
 from evpn_pcap.decode.layout import ETHERNET, MISSING, Layout, Next, Rows
 
 ETHERNET_BYTES = 14
@@ -29,17 +29,17 @@ def decode_icmp(layout: Layout, rows: Rows) -> Next:
     return ()
 
 
-def hashable(layout: Layout, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where the innermost packet of each row begins, how many octets there are, and where its checksum is."""
+def packets(layout: Layout, rows: Rows) -> Packets:
+    """Return the innermost IP packets of rows that stand behind their IP headers, for their keys."""
     network_at = layout.network_at[rows.record]
     checksum = rows.at - network_at + CHECKSUM_OFFSET[layout.ip_protocol[rows.record]]
-    return network_at, rows.stop - network_at, checksum
+    return Packets(network_at, rows.stop - network_at, checksum, rows.network)
 
 
 def columns(layout: Layout, rows: Rows, sampled: np.ndarray, addresses: Addresses) -> dict[str, np.ndarray]:
     """Return the columns of ANCHORS that an IP packet has; `sampled` is its sample_key."""
     octets, protocol = layout.octets, layout.ip_protocol[rows.record]
-    network_at, length, checksum = hashable(layout, rows)
+    network_at = layout.network_at[rows.record]
     source, destination = addresses.of_header(octets, network_at, np.ones(len(rows), bool))
     has_ports = np.isin(protocol, WITH_PORTS) & (rows.stop - rows.at >= 4)
     is_request = np.full(len(rows), MISSING, np.int8)
@@ -52,7 +52,7 @@ def columns(layout: Layout, rows: Rows, sampled: np.ndarray, addresses: Addresse
         "source_port": np.where(has_ports, octets.u16(rows.at).astype(np.int64), MISSING),
         "destination_port": np.where(has_ports, octets.u16(rows.at + 2).astype(np.int64), MISSING),
         "length_bytes": _frame_bytes(layout, rows, network_at),
-        "anchor_key": anchor_key(octets, network_at, length, checksum, rows.network, sampled),
+        "anchor_key": anchor_key(octets, packets(layout, rows), sampled),
         "is_request": is_request,
     }
 

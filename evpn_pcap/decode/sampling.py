@@ -17,7 +17,8 @@ _LEVEL_OF_TOP = np.array([16 - top.bit_length() for top in range(1 << 16)], np.u
 
 def level(key: np.ndarray) -> np.ndarray:
     """Return how rare each sample key is: kept with probability 2**-level."""
-    return _LEVEL_OF_TOP[key >> np.uint64(48)]
+    found: np.ndarray = _LEVEL_OF_TOP[key >> np.uint64(48)]
+    return found
 
 
 class Sampler:
@@ -52,7 +53,8 @@ class Sampler:
             return np.ones(len(second), bool)
         seconds, index = _distinct(second)
         least = np.array([self._least.get(one, 0) for one in seconds.tolist()], np.int64)
-        return rarity >= least[index]
+        kept: np.ndarray = rarity >= least[index]
+        return kept
 
 
 def _distinct(second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

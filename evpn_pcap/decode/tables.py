@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap.addresses import frame_id
-from evpn_pcap.columns import Table
+from evpn_pcap.columns import IP, TEXT, Column, Table
 from evpn_pcap.decode import cooked, ethernet, vxlan
 from evpn_pcap.decode.interned import Addresses
-from evpn_pcap.decode.layout import COOKED, ETHERNET, MISSING, NO_LINK, Layout
+from evpn_pcap.decode.layout import COOKED, ETHERNET, MISSING, Layout
 
 DIRECTIONS = ("incoming", "outgoing")
 PROTOCOLS = ("arp", "rarp", "nd", "bgp")
 
-_ADDRESSES = ("outer_source_ip", "outer_destination_ip", "sender_ip", "target_ip", "destination_ip", "source_ip",
-              "receiver_ip")  # fmt: skip
+Words = Mapping[str, Sequence[str]]  # column -> what its numbers stand for
 
 
 def context(layout: Layout, record: np.ndarray, capture_id: int, addresses: Addresses) -> dict[str, np.ndarray]:
@@ -45,7 +44,7 @@ def frame(layout: Layout, record: np.ndarray, capture_id: int) -> dict[str, np.n
     """Return who saw a frame, when and which way."""
     batch = layout.batch
     return {
-        "frame_id": frame_id(capture_id, batch.first_frame_number + record),
+        "frame_id": frame_id(capture_id, batch.first_frame_number) + record,
         "captured_ns": batch.captured_ns[record],
         "interface_index": layout.interface_index[record],
         "direction": _direction(layout, record),
@@ -62,25 +61,30 @@ def _link(layout: Layout, record: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     form = layout.link[record]
     is_ethernet = form == ETHERNET
     sent_from, sent_to = ethernet.addresses(layout, record)
-    sent_from = np.select([form == NO_LINK, is_ethernet], [MISSING, sent_from], cooked.source_mac(layout, record))
-    group = np.select(
-        [is_ethernet, form >= COOKED], [sent_to >> 40 & 1, cooked.is_group(cooked.packet_type(layout, record))], MISSING
-    )
-    return sent_from, np.where(is_ethernet, sent_to, MISSING), group.astype(np.int8)
+    group = sent_to >> 40 & 1
+    if not is_ethernet.all():
+        is_cooked = form >= COOKED
+        sent_from[~is_ethernet] = MISSING
+        sent_from[is_cooked] = cooked.source_mac(layout, record[is_cooked])
+        sent_to[~is_ethernet] = MISSING
+        group[~is_ethernet] = MISSING
+        group[is_cooked] = cooked.is_group(cooked.packet_type(layout, record[is_cooked]))
+    return sent_from, sent_to, group.astype(np.int8)
 
 
 def _direction(layout: Layout, record: np.ndarray) -> np.ndarray:
     """Return the element of DIRECTIONS: by the cooked header, else as the file says."""
+    direction: np.ndarray = layout.batch.direction[record] - np.int8(1)
     kind = cooked.packet_type(layout, record)
-    stated = layout.batch.direction[record].astype(np.int8) - 1
-    seen = [(kind >= 0) & (kind < cooked.OUTGOING), kind == cooked.OUTGOING]
-    return np.select(seen, [np.int8(0), np.int8(1)], stated)
+    direction[(kind >= 0) & (kind < cooked.OUTGOING)] = DIRECTIONS.index("incoming")
+    direction[kind == cooked.OUTGOING] = DIRECTIONS.index("outgoing")
+    return direction
 
 
 class Chunks:
     """The columns of one table, batch after batch."""
 
-    def __init__(self, table: Table, constant: Mapping[str, Any]) -> None:
+    def __init__(self, table: Table, constant: Mapping[str, str]) -> None:
         self._table = table
         self._constant = constant
         self._batches: list[Mapping[str, np.ndarray]] = []
@@ -94,41 +98,31 @@ class Chunks:
         parts = [batch[name] if name in batch else _missing(batch) for batch in self._batches]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def build(
-        self, addresses: Addresses, words: Mapping[str, Sequence[str]], keep: np.ndarray | None = None
-    ) -> pd.DataFrame:
-        """Return the table, of the rows to keep, in order of frames."""
+    def build(self, addresses: Addresses, words: Words, keep: np.ndarray | None = None) -> pd.DataFrame:
+        """Return the table, of the rows to keep, in order of frames. `words`: what elements of a column stand for."""
         order = np.argsort(self.joined("frame_id"), kind="stable")
         order = order if keep is None else order[keep[order]]
-        built = {}
-        for column in self._table.columns:
-            if column.name in self._constant:
-                built[column.name] = pd.array([self._constant[column.name]], dtype=column.kind.dtype).take(
-                    np.zeros(len(order), np.int64)
-                )
-            else:
-                built[column.name] = _as_column(
-                    column.name, column.kind.dtype, self.joined(column.name)[order], addresses, words
-                )
-        return self._table.build({name: pd.Series(values) for name, values in built.items()})
+        varying = [column for column in self._table.columns if column.name not in self._constant]
+        built = {one.name: _as_column(one, self.joined(one.name)[order], addresses, words) for one in varying}
+        same = {name: pd.array([text] * len(order), dtype="str") for name, text in self._constant.items()}
+        return self._table.build({name: pd.Series(values) for name, values in (built | same).items()})
 
 
 def _missing(batch: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.full(len(batch["frame_id"]), MISSING, np.int8)
 
 
-def _as_column(
-    name: str, dtype: str, values: np.ndarray, addresses: Addresses, words: Mapping[str, Sequence[str]]
-) -> Any:
-    """Return values in the column's dtype."""
-    if name in _ADDRESSES:
+def _as_column(column: Column, values: np.ndarray, addresses: Addresses, words: Words) -> Any:
+    """Return values as the column is declared."""
+    dtype = column.kind.dtype
+    if column.kind is IP:
         return addresses.text(values)
-    if name in words:
-        return pd.array(list(words[name]), dtype="str").take(values, allow_fill=True)
+    if column.name in words:
+        return pd.array(list(words[column.name]), dtype="str").take(values, allow_fill=True)
     if dtype == "boolean":
         return pd.arrays.BooleanArray(values == 1, values == MISSING)
     if dtype.startswith(("UInt", "Int")):
         return pd.arrays.IntegerArray(values.astype(dtype.lower()), values == MISSING)
-    if dtype == "str":
-        return pd.array([value if isinstance(value, str) else None for value in values.tolist()], dtype="str")
+    if column.kind is TEXT:
+        return pd.Series([value if isinstance(value, str) else None for value in values.tolist()], dtype="str")
     return values

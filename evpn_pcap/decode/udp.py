@@ -14,11 +14,10 @@ def decode(layout: Layout, rows: Rows) -> Next:
     yield "udp_port", layout.octets.u16(rows.at + 2), rows
 
 
-def decode_payload(layout: Layout, rows: Rows) -> Rows:
+def payload(layout: Layout, rows: Rows) -> Rows:
     """Return the rows of a datagram moved to its payload, cut to its length field."""
     length = layout.octets.u16(rows.at + 4).astype(np.int64)
     # 0: longer than the field can say (RFC 2675, 4), or left by segmentation offload.
-    rows = layout.keeping(rows, (length == 0) | (length >= HEADER_BYTES), "udp.length")
-    length = layout.octets.u16(rows.at + 4).astype(np.int64)
     length[length == 0] = UNSTATED_BYTES
-    return rows.within(length).behind(HEADER_BYTES)
+    sound = layout.sound(rows, {"udp.length": length >= HEADER_BYTES})
+    return rows.within(length).where(sound).behind(HEADER_BYTES)

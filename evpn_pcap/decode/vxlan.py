@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from evpn_pcap.decode.layout import MISSING, Layout, Next, Rows
-from evpn_pcap.decode.udp import decode_payload
+from evpn_pcap.decode.udp import payload
 
 HEADER_BYTES = 8
 VNI_IS_VALID = 0x08
@@ -13,7 +13,7 @@ VNI_IS_VALID = 0x08
 
 def decode(layout: Layout, rows: Rows) -> Next:
     """Note the VXLAN header and the IP header around it, and hand on the frame inside."""
-    rows = layout.having(decode_payload(layout, rows), HEADER_BYTES, "vxlan")
+    rows = layout.having(payload(layout, rows), HEADER_BYTES, "vxlan")
     rows = layout.keeping(rows, layout.octets.u8(rows.at) & VNI_IS_VALID != 0, "vxlan.no-vni-flag")
     layout.vxlan_at[rows.record] = rows.at
     layout.underlay_at[rows.record] = layout.network_at[rows.record]
