@@ -1,0 +1,596 @@
+"""BGP messages written by hand from the RFCs become the rows of UPDATES that they tell; broken ones are named."""
+
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from ipaddress import ip_network
+from struct import pack
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evpn_pcap.addresses import mac_number
+from evpn_pcap.decode.bgp import decode_updates
+from evpn_pcap.streams import join_streams
+from tests.bgp_octets import (
+    ALICE,
+    BOB,
+    END_OF_RIB,
+    EVPN,
+    KEEPALIVE,
+    MAC_1,
+    MAC_2,
+    NOTIFICATION,
+    OPEN,
+    REFRESH,
+    attribute,
+    communities,
+    imet,
+    label,
+    mac_ip,
+    message,
+    nlri,
+    rd,
+    reach,
+    stream,
+    tshark_segments,
+    unreach,
+    update,
+)
+
+ORIGIN = attribute(1, b"\x00", 0x40)
+AS_PATH = attribute(2, b"", 0x50)
+LOCAL_PREF = attribute(5, pack(">I", 100), 0x40)
+PLAIN = (ORIGIN, AS_PATH, LOCAL_PREF)
+VXLAN = "030c000000000008"
+TARGET = "0002fde900001389"  # 65001:5001
+ESI = bytes.fromhex("00112233445566778899")
+ESI_TEXT = "00:11:22:33:44:55:66:77:88:99"
+
+
+def routes_of(*messages):
+    """Return the rows behind the start, and the names of the anomalies with their counts."""
+    updates, anomalies = decode_updates(stream(*messages))
+    return updates.iloc[1:].reset_index(drop=True), dict(zip(anomalies["name"], anomalies["count"], strict=True))
+
+
+def only(*messages):
+    """Return the one row and what is not missing in it, when nothing was wrong."""
+    rows, anomalies = routes_of(*messages)
+    assert anomalies == {}
+    assert len(rows) == 1
+    return rows.iloc[0].dropna().to_dict()
+
+
+def test_mac_ip():
+    """A MAC/IP route has its key, both labels as raw 24 bits, its next hop and its communities."""
+    route = mac_ip(MAC_1, "10.2.1.11", 5001, 100001, esi=ESI, tag=7)
+    told = communities(VXLAN, TARGET, "0002fde9000186a1", "06039af0c1a80101", "0600010000000005", "030d000000000000")
+
+    row = only(update(reach(route), *PLAIN, told))
+
+    assert row["action"] == "advertise"
+    assert (row["route_type"], row["rd"], row["ethernet_tag"], row["esi"]) == (2, "192.168.16.1:2", 7, ESI_TEXT)
+    assert (row["mac"], row["ip"]) == (0xBC2411000001, "10.2.1.11")
+    assert (row["vni"], row["l3_vni"], row["next_hop"]) == (5001, 100001, ALICE)
+    assert row["route_targets"] == "65001:100001 65001:5001"
+    assert row["router_mac"] == 0x9AF0C1A80101
+    assert (row["mobility_sequence"], row["is_sticky"], row["is_default_gateway"]) == (5, True, True)
+    assert (row["encapsulation"], row["is_decoded"]) == (8, True)
+    assert row.keys().isdisjoint({"esi_key", "raw", "prefix", "nd_flags", "originator_ip"})
+
+
+def test_mac_only():
+    """A MAC route has no IP; without communities there is no target, and the mobility sequence is 0."""
+    row = only(update(reach(mac_ip(MAC_1)), *PLAIN))
+
+    assert (row["mac"], row["vni"], row["mobility_sequence"], row["is_sticky"]) == (0xBC2411000001, 5001, 0, False)
+    assert row.keys().isdisjoint({"ip", "l3_vni", "route_targets", "router_mac", "encapsulation"})
+
+
+@pytest.mark.parametrize(
+    ("ip", "labels", "length"),
+    [
+        ("", (1,), 33),
+        ("", (1, 2), 36),
+        ("10.0.0.1", (1,), 37),
+        ("10.0.0.1", (1, 2), 40),
+        ("fe80::1", (1,), 49),
+        ("fe80::1", (1, 2), 52),
+    ],
+)
+def test_every_length_of_mac_ip(ip, labels, length):
+    """Each of the six lengths that a MAC/IP route can have is read whole."""
+    route = mac_ip(MAC_1, ip, *labels)
+    assert route[1] == length
+
+    row = only(update(reach(route), *PLAIN))
+
+    assert row.get("ip", "") == ip
+    assert [row[name] for name in ("vni", "l3_vni") if name in row] == list(labels)
+
+
+def test_imet():
+    """A type-3 route has its originator, and as VNI the label of its PMSI tunnel attribute."""
+    pmsi = attribute(22, pack(">BB", 0, 6) + label(5001) + bytes([192, 168, 16, 1]), 0xC0)
+
+    row = only(update(reach(imet()), *PLAIN, pmsi, communities(VXLAN, TARGET)))
+
+    assert (row["route_type"], row["ip"], row["ethernet_tag"], row["vni"]) == (3, ALICE, 0, 5001)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "gateway", "told"),
+    [
+        (pack(">B4s", 24, bytes([10, 2, 1, 0])), bytes(4), "10.2.1.0/24"),
+        (pack(">B4s", 24, bytes([10, 2, 1, 9])), bytes([10, 2, 1, 1]), "10.2.1.0/24"),
+        (pack(">B16s", 64, bytes.fromhex("20010db8") + bytes(12)), bytes(15) + b"\x09", "2001:db8::/64"),
+        (pack(">B4s", 0, bytes(4)), bytes(4), "0.0.0.0/0"),
+    ],
+)
+def test_ip_prefix(prefix, gateway, told):
+    """A type-5 route has its prefix, its gateway unless zero, and its label as L3 VNI."""
+    route = nlri(5, rd(ALICE, 3) + ESI + pack(">I", 0) + prefix + gateway + label(100001))
+
+    row = only(update(reach(route), *PLAIN))
+
+    assert (row["route_type"], row["prefix"], row["l3_vni"], row["esi"]) == (5, told, 100001, ESI_TEXT)
+    assert row.get("gateway_ip") == {bytes(4): None, bytes([10, 2, 1, 1]): "10.2.1.1"}.get(gateway, "::9")
+    assert row.keys().isdisjoint({"vni", "ip", "esi_key"})
+
+
+def test_other_types_are_kept_raw():
+    """Types 1 and 4 keep their key and their octets, unknown types their octets; all are counted."""
+    discovery = nlri(1, rd(ALICE, 2) + ESI + pack(">I", 9) + label(77))
+    segment = nlri(4, rd(ALICE, 1) + ESI + pack(">B4s", 32, bytes([192, 168, 16, 1])))
+    unknown = nlri(200, b"\x01\x02")
+
+    rows, anomalies = routes_of(update(reach(discovery, segment, unknown), *PLAIN))
+
+    assert rows["route_type"].tolist() == [1, 4, 200]
+    assert rows["raw"].tolist() == [discovery.hex(), segment.hex(), unknown.hex()]
+    assert rows["is_decoded"].tolist() == [False] * 3
+    assert rows["esi_key"].tolist()[:2] == [ESI_TEXT] * 2
+    assert rows["rd"].isna().tolist() == [False, False, True]
+    assert (rows["ethernet_tag"][0], rows["ip"][1]) == (9, ALICE)
+    assert anomalies == {"bgp.nlri.raw": 3}
+
+
+def test_withdrawals_in_a_group():
+    """One MP_UNREACH withdraws several routes; they have a key and no attributes."""
+    gone = [mac_ip(MAC_1, "10.2.1.11", 0), mac_ip(MAC_2, "", 0), imet()]
+
+    rows, anomalies = routes_of(update(unreach(*gone)))
+
+    assert rows["action"].tolist() == ["withdraw"] * 3
+    assert rows["nlri_index"].tolist() == [0, 1, 2]
+    assert rows["mac"].tolist() == [0xBC2411000001, 0xBC2411000002, pd.NA]
+    assert rows[["next_hop", "route_targets", "mobility_sequence"]].isna().all(axis=None)
+    assert anomalies == {}
+
+
+def test_withdrawn_before_announced():
+    """Of a message that withdraws and announces, the withdrawals come first."""
+    rows, _ = routes_of(update(reach(mac_ip(MAC_1)), unreach(mac_ip(MAC_2, "", 0)), *PLAIN))
+
+    assert list(zip(rows["action"], rows["nlri_index"], strict=True)) == [("withdraw", 0), ("advertise", 1)]
+    assert rows["next_hop"].isna().tolist() == [True, False]
+
+
+def test_route_targets():
+    """Route targets of the three kinds are text, sorted, each once."""
+    told = communities("0002fde900001389", "0102c0a810010007", "020200010000000a", "0002fde900001389")
+
+    row = only(update(reach(mac_ip(MAC_1)), *PLAIN, told))
+
+    assert row["route_targets"] == "192.168.16.1:7 65001:5001 65536:10"
+
+
+@pytest.mark.parametrize(("flags", "letters"), [("01", "R"), ("02", "O"), ("0b", "ROI"), ("00", "")])
+def test_arp_nd_community(flags, letters):
+    """The ARP/ND community gives the letters of its flags; without flags it is still there."""
+    row = only(update(reach(mac_ip(MAC_1, "10.0.0.1")), *PLAIN, communities(f"0608{flags}0000000000")))
+
+    assert row["nd_flags"] == letters
+
+
+def test_unknown_communities_are_counted():
+    """A community that has no column is counted once a message and capture, and harms nothing."""
+    told = communities("4301000000000000", VXLAN, "8006000000000000")
+
+    rows, anomalies = routes_of(update(reach(mac_ip(MAC_1)), *PLAIN, told), update(reach(mac_ip(MAC_2)), *PLAIN, told))
+
+    assert rows["encapsulation"].tolist() == [8, 8]
+    assert anomalies == {"bgp.community.unknown": 4}
+
+
+def test_originator():
+    """A reflected route names its originator."""
+    row = only(update(reach(mac_ip(MAC_1)), *PLAIN, attribute(9, bytes([10, 0, 0, 9]), 0x80)))
+
+    assert row["originator_ip"] == "10.0.0.9"
+
+
+@pytest.mark.parametrize(("hop", "told"), [("2001:db8::1", "2001:db8::1"), (ALICE, ALICE)])
+def test_next_hop(hop, told):
+    """The next hop is an address of either family."""
+    assert only(update(reach(mac_ip(MAC_1), next_hop=hop), *PLAIN))["next_hop"] == told
+
+
+def test_next_hop_with_link_local():
+    """Of a global and a link-local next hop the global one counts."""
+    hops = bytes.fromhex("20010db8") + bytes(11) + b"\x01" + bytes.fromhex("fe80") + bytes(14)
+    value = EVPN + pack(">B", 32) + hops + b"\x00" + mac_ip(MAC_1)
+
+    assert only(update(attribute(14, value, 0x90), *PLAIN))["next_hop"] == "2001:db8::1"
+
+
+def test_session_messages():
+    """OPEN, NOTIFICATION, End-of-RIB and an EVPN ROUTE-REFRESH are rows; KEEPALIVE and other families are none."""
+    rows, anomalies = routes_of(
+        message(OPEN, pack(">BHH4sB", 4, 65001, 9, bytes([192, 168, 16, 1]), 0)),
+        message(KEEPALIVE),
+        END_OF_RIB,
+        message(REFRESH, pack(">HBB", 25, 0, 70)),
+        message(REFRESH, pack(">HBB", 1, 0, 1)),
+        message(NOTIFICATION, b"\x06\x02"),
+    )
+
+    assert rows["action"].tolist() == ["open", "end-of-rib", "refresh", "notification"]
+    assert rows["is_decoded"].isna().all()
+    assert anomalies == {}
+
+
+def test_other_families_are_counted():
+    """UPDATES of IPv4 and of other multiprotocol families, their End-of-RIB too, are counted once a capture."""
+    ipv4 = update(ORIGIN, AS_PATH, attribute(3, bytes(4), 0x40), nlri=bytes([24, 10, 0, 0]))
+    gone = update(withdrawn=bytes([24, 10, 0, 0]))
+    vpn = update(attribute(15, pack(">HB", 1, 128), 0x80))
+
+    rows, anomalies = routes_of(ipv4, gone, update(), vpn)
+
+    assert rows.empty
+    assert anomalies == {"bgp.family.other": 4}
+
+
+def test_several_messages_in_a_segment():
+    """Several messages in a segment belong to its frame, each with the sequence number of its first octet."""
+    first, second = update(reach(mac_ip(MAC_1)), *PLAIN), update(reach(mac_ip(MAC_2)), *PLAIN)
+
+    rows, _ = routes_of(first + message(KEEPALIVE) + second)
+
+    assert rows["frame_id"].tolist() == [1, 1]
+    assert rows["sequence"].tolist() == [1000, 1000 + len(first) + 19]
+
+
+@pytest.mark.parametrize("cut", [1, 15, 16, 18, 19, 40, 80])
+def test_message_over_segments(cut):
+    """A message over several segments belongs to the frame that completed it, wherever it was cut."""
+    octets = update(reach(mac_ip(MAC_1)), *PLAIN) + message(KEEPALIVE)
+
+    rows, anomalies = routes_of(octets[:cut], octets[cut:])
+
+    assert (rows["frame_id"].tolist(), rows["captured_ns"].tolist()) == ([2], [2000])
+    assert rows["sequence"].tolist() == [1000]
+    assert anomalies == {}
+
+
+@pytest.mark.parametrize("event", ["preexisting", "gap"])
+def test_resynchronises(event):
+    """In the middle of a message the next marker is looked for, and what came before it is named."""
+    octets = update(reach(mac_ip(MAC_1)), *PLAIN)[30:] + update(reach(mac_ip(MAC_2)), *PLAIN)
+
+    updates, anomalies = decode_updates(stream(octets, event=event))
+
+    assert updates["action"].tolist() == [event, "advertise"]
+    assert updates["mac"][1] == 0xBC2411000002
+    assert anomalies["name"].tolist() == ["bgp.message.skipped"]
+
+
+def test_broken_header_inside_a_stream():
+    """A message whose header is impossible costs itself; the next one is read."""
+    broken = b"\xff" * 16 + pack(">HB", 7, 2) + b"rubbish"
+
+    rows, anomalies = routes_of(broken + update(reach(mac_ip(MAC_2)), *PLAIN))
+
+    assert rows["mac"].tolist() == [0xBC2411000002]
+    assert anomalies == {"bgp.message.skipped": 1}
+
+
+def test_message_length_beyond_what_follows():
+    """A length that reaches over the messages behind it does not swallow them."""
+    broken = b"\xff" * 16 + pack(">HB", 60_000, 2) + bytes(30)
+
+    rows, anomalies = routes_of(broken + update(reach(mac_ip(MAC_2)), *PLAIN))
+
+    assert rows["mac"].tolist() == [0xBC2411000002]
+    assert anomalies == {"bgp.message.skipped": 1}
+
+
+def test_cut_message():
+    """A message whose end never came is no row, and is named."""
+    rows, anomalies = routes_of(update(reach(mac_ip(MAC_1)), *PLAIN)[:-1])
+
+    assert rows.empty
+    assert anomalies == {"bgp.message.cut": 1}
+
+
+HEAD = rd(ALICE, 2) + bytes(10) + pack(">I", 0)  # of types 2 and 5
+GOOD = mac_ip(MAC_2)
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [
+        (nlri(2, HEAD + pack(">B6sB", 48, MAC_1, 24) + bytes(3) + label(1)), "bgp.nlri.ip-length"),
+        (nlri(2, HEAD + pack(">B6sB", 48, MAC_1, 24) + bytes(4) + label(1)), "bgp.nlri.ip-length"),
+        (nlri(2, HEAD + pack(">B6sB", 48, MAC_1, 255) + bytes(16) + label(1)), "bgp.nlri.ip-length"),
+        (nlri(2, HEAD + pack(">B6sB", 48, MAC_1, 64) + bytes(8) + label(1)), "bgp.nlri.ip-length"),
+        (nlri(2, HEAD + pack(">B6sB", 48, MAC_1, 128) + bytes(4) + label(1)), "bgp.nlri.ip-length"),
+        (nlri(2, HEAD + pack(">B6sB", 40, MAC_1, 0) + label(1)), "bgp.nlri.mac-length"),
+        (nlri(2, HEAD + pack(">B6sB", 0, MAC_1, 32) + bytes(4) + label(1)), "bgp.nlri.mac-length"),
+        (nlri(2, HEAD + pack(">B6sB", 48, MAC_1, 32) + bytes(4) + label(1) * 3), "bgp.nlri.length"),
+        (nlri(2, b""), "bgp.nlri.length"),
+        (nlri(2, HEAD), "bgp.nlri.length"),
+        (nlri(2, bytes(255)), "bgp.nlri.length"),
+        (nlri(3, rd(ALICE, 2) + pack(">IB4s", 0, 128, bytes(4))), "bgp.nlri.ip-length"),
+        (nlri(3, rd(ALICE, 2)), "bgp.nlri.length"),
+        (nlri(4, rd(ALICE, 2) + ESI + pack(">B4s", 0, bytes(4))), "bgp.nlri.ip-length"),
+        (nlri(1, bytes(24)), "bgp.nlri.length"),
+        *((nlri(5, HEAD + pack(">B", bits) + bytes(11)), "bgp.nlri.prefix-length") for bits in (33, 128, 255)),
+        *((nlri(5, HEAD + pack(">B", bits) + bytes(35)), "bgp.nlri.prefix-length") for bits in (129, 255)),
+        (nlri(5, HEAD), "bgp.nlri.length"),
+        (nlri(0, b""), "bgp.nlri.raw"),
+        (nlri(255, bytes(255)), "bgp.nlri.raw"),
+    ],
+)
+def test_malformed_nlri(bad, name):
+    """A malformed route is kept raw under the anomaly's name, and the route behind it is read."""
+    rows, anomalies = routes_of(update(reach(bad, GOOD), *PLAIN))
+
+    assert anomalies == {name: 1}
+    assert rows["is_decoded"].tolist() == [False, True]
+    assert rows["raw"].tolist()[0] == bad.hex()
+    assert rows[["rd", "mac", "ip", "prefix", "vni"]].iloc[0].isna().all()
+    assert rows["mac"][1] == 0xBC2411000002
+
+
+@pytest.mark.parametrize("tail", [b"\x02", b"\x02\x21abc", b"\x05\xff"])
+def test_nlri_straddles_the_attribute(tail):
+    """A route whose length passes the attribute's end is no row, and is named; those before it are read."""
+    rows, anomalies = routes_of(update(reach(GOOD, tail), *PLAIN))
+
+    assert rows["mac"].tolist() == [0xBC2411000002]
+    assert anomalies == {"bgp.nlri.length": 1}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ((reach(GOOD), b"\x40"), "bgp.attr.length"),
+        ((reach(GOOD), pack(">BBB", 0x40, 1, 9) + b"\x00"), "bgp.attr.length"),
+        ((reach(GOOD), pack(">BBH", 0x50, 2, 0xFFFF)), "bgp.attr.length"),
+        ((reach(GOOD), pack(">BB", 0x50, 2)), "bgp.attr.length"),
+        ((reach(GOOD), attribute(1, b"", 0x40)), "bgp.attr.value-length"),
+        ((reach(GOOD), attribute(9, b"\x01", 0x80)), "bgp.attr.value-length"),
+        ((reach(GOOD), attribute(16, bytes(7), 0xC0)), "bgp.attr.value-length"),
+        ((reach(GOOD), attribute(22, bytes(4), 0xC0)), "bgp.attr.value-length"),
+        ((reach(GOOD), attribute(5, pack(">I", 100), 0xC0)), "bgp.attr.flags"),
+        ((reach(GOOD, flags=0x50),), "bgp.attr.flags"),
+        ((reach(GOOD), ORIGIN, ORIGIN), "bgp.attr.repeated"),
+        ((reach(GOOD), reach(mac_ip(MAC_1))), "bgp.attr.repeated"),
+        ((attribute(14, EVPN + b"\x03abc\x00" + GOOD, 0x90),), "bgp.mp-reach.next-hop"),
+    ],
+)
+def test_malformed_attributes(attributes, name):
+    """A malformed attribute is named (RFC 7606), and the route that could be told apart is kept."""
+    rows, anomalies = routes_of(update(*attributes))
+
+    assert anomalies == {name: 1}
+    assert rows["mac"].tolist() == [0xBC2411000002]
+
+
+@pytest.mark.parametrize(
+    ("octets", "name"),
+    [
+        (update(attribute(14, b"", 0x90)), "bgp.attr.value-length"),
+        (update(attribute(15, b"\x00\x19", 0x80)), "bgp.attr.value-length"),
+        (update(attribute(14, EVPN + b"\xff\x01\x02", 0x90)), "bgp.mp-reach.next-hop"),
+        (message(2, pack(">H", 900) + bytes(30)), "bgp.update.length"),
+        (message(2, pack(">HH", 0, 900)), "bgp.update.length"),
+    ],
+)
+def test_malformed_without_routes(octets, name):
+    """Where no route can be told apart there is no row, and the anomaly says what was wrong."""
+    rows, anomalies = routes_of(octets)
+
+    assert rows.empty
+    assert name in anomalies
+
+
+def test_anomaly_names_its_frame():
+    """An anomaly names the frame that completed the message and how often it occurred there."""
+    bad = nlri(3, b"")
+
+    _, anomalies = decode_updates(stream(message(KEEPALIVE), update(reach(bad, bad), *PLAIN)))
+
+    assert anomalies[["capture_id", "frame_id", "layer", "name", "count"]].to_numpy().tolist() == [
+        [0, 2, "bgp", "bgp.nlri.length", 2]
+    ]
+
+
+routes = st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=60)), max_size=6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(routes, routes)
+def test_every_nlri_is_accounted_for(announced, withdrawn):
+    """Whatever the routes are, announced + withdrawn rows are the NLRI there, and the undecoded keep their octets."""
+    out = [nlri(*route) for route in announced]
+    gone = [nlri(*route) for route in withdrawn]
+
+    rows, _ = routes_of(update(reach(*out), unreach(*gone), *PLAIN))
+
+    assert (rows["action"] == "advertise").sum() == len(out)
+    assert (rows["action"] == "withdraw").sum() == len(gone)
+    raw = [octets.hex() for octets, is_decoded in zip(gone + out, rows["is_decoded"], strict=True) if not is_decoded]
+    assert rows["raw"].dropna().tolist() == raw
+
+
+LIVELY = (
+    update(reach(mac_ip(MAC_1, "10.2.1.11", 5001, 100001), imet()), *PLAIN, communities(VXLAN, TARGET)) + END_OF_RIB
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, len(LIVELY) - 1), st.integers(0, 255)), max_size=6), st.integers(0, len(LIVELY))
+)
+def test_changed_octets_never_raise(changes, stop):
+    """No change of octets and no cut makes decoding raise, and every row is a known action."""
+    octets = bytearray(LIVELY)
+    for at, value in changes:
+        octets[at] = value
+
+    rows, _ = routes_of(bytes(octets[:stop]))
+
+    assert set(rows["action"]) <= {"advertise", "withdraw", "end-of-rib", "open", "notification", "refresh"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_update_body(body):
+    """No UPDATE body, however absurd, raises or hides the message behind it."""
+    rows, _ = routes_of(message(2, body.ljust(4, b"\x00")) + message(NOTIFICATION, b"\x06\x02"))
+
+    assert rows["action"].tolist()[-1] == "notification"
+
+
+def test_all_ones():
+    """A stream of nothing but marker octets ends, with one anomaly."""
+    rows, anomalies = routes_of(b"\xff" * 50_000)
+
+    assert rows.empty
+    assert set(anomalies) <= {"bgp.message.skipped", "bgp.message.cut"}
+
+
+def test_keys_tell_rows_apart():
+    """frame_id, sequence and nlri_index tell all rows of a host apart, events included."""
+    updates, _ = decode_updates(stream(LIVELY, LIVELY + message(OPEN, bytes(10)), event="preexisting"))
+
+    assert not updates.duplicated(["frame_id", "sequence", "nlri_index"]).any()
+    assert updates["receiver_ip"].unique().tolist() == [BOB]
+
+
+RAW_LABELS = ("bgp.evpn.nlri.mpls_ls1", "bgp.evpn.nlri.mpls_ls2", "bgp.update.path_attribute.mpls_label_value")
+NEXT_HOP = "bgp.update.path_attribute.mp_reach_nlri.next_hop.ipv4"
+
+
+def named(element):
+    """Return the fields inside an element of PDML by name; of several with one name the last."""
+    return {field.get("name"): field for field in element.iter("field")}
+
+
+def shown(fields, name):
+    field = fields.get(name)
+    return None if field is None else field.get("show")
+
+
+def communities_shown(update_shown, name):
+    """Return the values of the extended communities that tshark calls by a name."""
+    texts = [field.get("showname") for field in update_shown.iter("field") if field.get("name") == "bgp.ext_community"]
+    return [text.split(name, 1)[1].split(" [")[0] for text in texts if text.startswith(name)]
+
+
+def from_tshark(number, update_shown, route):
+    """Return what tshark shows of one route; labels as the raw octets that it highlights."""
+    fields = {name.removeprefix("bgp.evpn.nlri."): field for name, field in named(route).items()}
+    labels = [named(route)[name] for name in RAW_LABELS if name in named(route)]
+    bits = shown(fields, "prefix_len")
+    address = shown(fields, "ip.addr") or shown(fields, "ipv6.addr")
+    mac = shown(fields, "mac_addr")
+    tag = shown(fields, "etag")
+    return {
+        "frame": number,
+        "type": int(shown(fields, "rt")),
+        "rd": fields["rd"].get("showname").split("(")[1].rstrip(")"),
+        "esi": shown(fields, "esi"),
+        "tag": tag and int(tag),
+        "mac": mac and mac_number(mac),
+        "ip": None if bits else address,
+        "prefix": bits and str(ip_network(f"{address}/{bits}", strict=False)),
+        "gateway": shown(fields, "ipv4.gtw_addr") or shown(fields, "ipv6.gtw_addr"),
+        "labels": [int(field.get("unmaskedvalue") or field.get("value"), 16) for field in labels],
+        "next hop": shown(named(update_shown), NEXT_HOP),
+        "targets": sorted(communities_shown(update_shown, "Route Target: ")),
+        "encapsulation": communities_shown(update_shown, "Encapsulation: "),
+        "router's MAC": [
+            mac_number(text) for text in communities_shown(update_shown, "EVPN Router's MAC: Router's MAC: ")
+        ],
+    }
+
+
+def tshark_routes(file):
+    """Return every EVPN route that tshark shows of a file."""
+    command = ["tshark", "-n", "-r", str(file), "-Y", "bgp.evpn.nlri", "-T", "pdml"]
+    tree = ElementTree.fromstring(subprocess.run(command, capture_output=True, check=True).stdout)
+    return [
+        from_tshark(int(packet.find("proto[@name='geninfo']/field[@name='num']").get("show")), update_shown, route)
+        for packet in tree
+        for update_shown in packet.findall("proto[@name='bgp']")
+        for route in update_shown.iter("field")
+        if route.get("name") == "bgp.evpn.nlri"
+    ]
+
+
+def as_tshark(row):
+    """Return a row of UPDATES in the same terms; the VNI of a type-3 route is no label of the route."""
+    present = row.dropna()
+    labels = [int(present[name]) for name in ("vni", "l3_vni") if name in present]
+    return {
+        "frame": int(row["frame_id"]),
+        "type": int(row["route_type"]),
+        "rd": row["rd"],
+        "esi": present.get("esi"),
+        "tag": present.get("ethernet_tag"),
+        "mac": present.get("mac"),
+        "ip": present.get("ip"),
+        "prefix": present.get("prefix"),
+        "gateway": present.get("gateway_ip"),
+        "labels": labels if row["route_type"] != 3 else [],
+        "next hop": present.get("next_hop"),
+        "targets": present.get("route_targets", "").split(),
+        "encapsulation": {8: ["VXLAN Encapsulation"]}.get(present.get("encapsulation"), []),
+        "router's MAC": [present[name] for name in ("router_mac",) if name in present],
+    }
+
+
+ESI_FILES = ("arbitrary", "as_based", "l2_bridge", "lacp", "mac_base", "router_id")
+NLRI_FILES = ("eth_a-d", "eth_seg", "inc_multi_eth_tag", "ip_prefix", "mac_ip_ad")
+EVPN_FILES = [
+    *(f"corpus/ryu-bgp4/evpn_esi_{name}.pcap" for name in ESI_FILES),
+    *(f"corpus/ryu-bgp4/evpn_nlri_{name}.pcap" for name in NLRI_FILES),
+    "captures/nd-linklocal-suppressed/pve1-ens18.pcap",
+    "captures/arp-learned-then-suppressed/pve4-ens18.pcap",
+    "captures/arp-flooded/pve2-ens18.pcap",
+    "captures/suppression-off/pve3-ens18.pcap",
+]
+
+
+@pytest.mark.corpus
+@pytest.mark.tshark
+@pytest.mark.parametrize("name", EVPN_FILES)
+def test_equals_tshark(name, captures_folder):
+    """Every EVPN route of real captures equals tshark's, labels compared as raw 24 bits.
+
+    tshark shifts labels by four bits, and shows the host bits of a prefix, which we leave out.
+    """
+    file = captures_folder.parent / name
+    expected = tshark_routes(file)
+
+    updates, _ = decode_updates(join_streams(tshark_segments([file]))[0])
+    found = [as_tshark(row) for _, row in updates[updates["route_type"].notna()].iterrows()]
+
+    assert expected
+    assert sorted(found, key=str) == sorted(expected, key=str)
