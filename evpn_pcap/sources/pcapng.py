@@ -70,12 +70,12 @@ class _Reader:
             bound = min(window.end, window.begin + self.span_bytes)
             starts, window.begin = walk(window.octets, window.begin, bound, self.layout, self._guess(bound))
             yield from self._decode(starts)
-            if len(starts):
+            if self.has_mismatch or self._is_broken():
+                is_sound = self._go_on("bad-block-length")
+            elif len(starts):
                 self.span_bytes *= 4
             elif self._is_section_header():
                 is_sound = self._enter_section() or self._go_on("bad-section-header")
-            elif self._is_broken():
-                is_sound = self._go_on("bad-block-length")
             elif bound < window.end:
                 self.span_bytes *= 4
             elif window.is_last:
@@ -160,13 +160,12 @@ class _Reader:
         return True
 
     def _is_broken(self) -> bool:
-        """Whether the block at `begin` has a length that no block has, or two different ones."""
+        """Whether the block at `begin` has a length that no block has; a section header says itself how to read it."""
         window = self.window
-        if self.has_mismatch:
-            return True
-        if window.end - window.begin < SHORTEST_BLOCK_BYTES:
+        fields = words(window.octets, self.byte_order)
+        if window.end - window.begin < SHORTEST_BLOCK_BYTES or fields[window.begin] == SECTION_WORD:
             return False
-        length = int(words(window.octets, self.byte_order)[window.begin + 4])
+        length = int(fields[window.begin + 4])
         return not SHORTEST_BLOCK_BYTES <= length <= LONGEST_BLOCK_BYTES or length % 4 != 0
 
     def _go_on(self, name: str) -> bool:
