@@ -6,7 +6,7 @@ so that equal addresses are equal strings), a frame its capture and number in on
 
 from ipaddress import IPv4Address, IPv6Address
 
-FRAME_NUMBER_BITS = 40  # 1.1e12 records a capture, 8 million captures
+FRAMES_A_CAPTURE = 1 << 40  # 1.1e12 records a capture, 8 million captures
 
 
 def mac_text(mac: int) -> str:
@@ -46,14 +46,14 @@ def esi_text(octets: bytes) -> str:
 
 def frame_id(capture_id: int, frame_number: int) -> int:
     """Return the one integer that stands for a frame in every table (vectorizes over arrays)."""
-    return (capture_id << FRAME_NUMBER_BITS) + frame_number
+    return capture_id * FRAMES_A_CAPTURE + frame_number
 
 
 def capture_of(frame: int) -> int:
     """Return the capture_id inside a frame id (vectorizes)."""
-    return frame >> FRAME_NUMBER_BITS
+    return frame // FRAMES_A_CAPTURE
 
 
 def number_of(frame: int) -> int:
     """Return the frame number, as Wireshark shows it, inside a frame id (vectorizes)."""
-    return frame & ((1 << FRAME_NUMBER_BITS) - 1)
+    return frame % FRAMES_A_CAPTURE

@@ -24,7 +24,7 @@ from evpn_pcap.sources import find_sources, read_batches, with_fabric
 from evpn_pcap.streams import join_streams
 from evpn_pcap.summary import summarize
 from evpn_pcap.tshark import decode_with_tshark
-from evpn_pcap.vantage import find_points
+from evpn_pcap.vantage import find_points, with_roles
 
 __all__ = ["analyze", "read_captures", "routes_at", "with_fabric"]  # what the command line calls
 
@@ -44,7 +44,9 @@ def read_capture(source: Source, options: Options) -> Decoded | str:
         return str(error)
 
 
-def read_captures(paths: Sequence[str | Path], options: Options, run: Runner = map) -> tuple[list[Decoded], tuple[tuple[str, str], ...]]:
+def read_captures(
+    paths: Sequence[str | Path], options: Options, run: Runner = map
+) -> tuple[list[Decoded], tuple[tuple[str, str], ...]]:
     """Return every readable capture decoded, and the name and reason of each unreadable one.
 
     `run` is `map` or anything that works like it over processes or machines.
@@ -64,6 +66,13 @@ def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Ru
     """
     options = options or Options()
     decoded, failures = read_captures(paths, options, run)
+    return analyze_decoded(decoded, options, failures)
+
+
+def analyze_decoded(
+    decoded: Sequence[Decoded], options: Options, failures: tuple[tuple[str, str], ...] = ()
+) -> Analysis:
+    """Explain every ARP and ND resolution that these decoded captures show."""
     interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
     packets = columns.PACKETS.concat([one.packets for one in decoded])
     anchors = columns.ANCHORS.concat([one.anchors for one in decoded])
@@ -72,16 +81,18 @@ def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Ru
 
     points = find_points(interfaces, packets, anchors, options)
     clocks = fit_clocks(anchors, points, options.reference)
-    timed_anchors = on_common_clock(anchors, clocks)
-    events = find_events(join_sightings(on_common_clock(packets, clocks)), points)
-    routes, sessions = route_intervals(on_common_clock(updates, clocks))
-    flows = find_flows(timed_anchors, points)
-    resolutions = resolve(events, _with_coverage(points, clocks), timed_anchors, routes, sessions, options)
+    packets, anchors, updates = (on_common_clock(table, clocks) for table in (packets, anchors, updates))
+    events = find_events(join_sightings(packets), points)
+    routes, sessions = route_intervals(updates)
+    flows = find_flows(anchors, points)
+    resolutions = resolve(events, _with_coverage(points, clocks), anchors, routes, sessions, options)
 
     anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies])
-    tables = Tables(interfaces, points, packets, anchors, events, updates, routes, sessions, flows, resolutions, anomalies)
+    tables = Tables(
+        interfaces, points, packets, anchors, events, updates, routes, sessions, flows, resolutions, anomalies
+    )
     findings = apply_rules(load_rules(), tables)
-    captures = tuple(one.capture for one in decoded)
+    captures = with_roles([one.capture for one in decoded], points)
     return Analysis(captures, clocks, tables, findings, summarize(resolutions), failures, options)
 
 

@@ -5,18 +5,23 @@ is the one that sends what leaves, and a point is one machine's link because tha
 is an end of every unicast frame there.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.addresses import capture_of
-from evpn_pcap.model import FOREVER, HostFacts, Options, Role
+from evpn_pcap.model import FOREVER, Capture, HostFacts, Options, Role
 
 COOKED_LINK_TYPES = (113, 276)  # tcpdump -i any (tcpdump.org link types)
 NO_FACTS = HostFacts()
 
 
-def find_points(interfaces: pd.DataFrame, packets: pd.DataFrame, anchors: pd.DataFrame, options: Options) -> pd.DataFrame:
+def find_points(
+    interfaces: pd.DataFrame, packets: pd.DataFrame, anchors: pd.DataFrame, options: Options
+) -> pd.DataFrame:
     """Return POINTS: one row per host, point and interface, ring-buffer files taken together.
 
     Reads INTERFACES, PACKETS and ANCHORS. Coverage is that of the whole file: an interface of an
@@ -45,6 +50,13 @@ def find_points(interfaces: pd.DataFrame, packets: pd.DataFrame, anchors: pd.Dat
     return columns.POINTS.build({column.name: points[column.name] for column in columns.POINTS.columns})
 
 
+def with_roles(captures: Sequence[Capture], points: pd.DataFrame) -> tuple[Capture, ...]:
+    """Return the captures with the role of their point, `any` where a file holds several interfaces."""
+    roles = points[["capture_ids", "role"]].explode("capture_ids").groupby("capture_ids")["role"].agg(tuple)
+    shown = {int(capture): found[0] if len(found) == 1 else str(Role.ANY) for capture, found in roles.items()}
+    return tuple(replace(capture, role=shown.get(capture.capture_id, capture.role)) for capture in captures)
+
+
 def _stated(options: Options, host: str) -> HostFacts:
     return options.hosts.get(host, NO_FACTS)
 
@@ -58,7 +70,7 @@ def _with_file_coverage(interfaces: pd.DataFrame) -> pd.DataFrame:
     return interfaces.assign(
         first_ns=by_file["first_ns"].transform("min"),
         last_ns=by_file["last_ns"].transform("max"),
-        label=interfaces["name"].where(interfaces["name"] != "", unnamed),
+        label=interfaces["name"].fillna(unnamed),
     )
 
 
@@ -140,7 +152,9 @@ def _order_votes(frames: pd.DataFrame) -> pd.DataFrame:
     apart = both["captured_ns"] - both["captured_ns_bare"]
     both = both[(apart != 0) & (apart.abs() < 1_000_000)]
     leaves = both["captured_ns_bare"] < both["captured_ns"]
-    return pd.DataFrame({"host": both["host"], "vtep": both["outer_source_ip"].where(leaves, both["outer_destination_ip"])})
+    return pd.DataFrame(
+        {"host": both["host"], "vtep": both["outer_source_ip"].where(leaves, both["outer_destination_ip"])}
+    )
 
 
 def _common_end(outer: pd.DataFrame) -> str | None:
@@ -156,7 +170,9 @@ def _stations(frames: pd.DataFrame) -> dict[int, int]:
     Where all unicast is between two machines, both are; then the one whose requests take longer
     to be answered here than at another host is the nearer one.
     """
-    bare = frames[~frames["is_encapsulated"] & frames["destination_mac"].notna() & ~frames["is_multicast"].fillna(value=True)]
+    bare = frames[
+        ~frames["is_encapsulated"] & frames["destination_mac"].notna() & ~frames["is_multicast"].fillna(value=True)
+    ]
     total = bare.groupby("point_id").size()
     ends = pd.concat(
         [bare[["point_id"]].assign(mac=bare["source_mac"]), bare[["point_id"]].assign(mac=bare["destination_mac"])]
@@ -177,7 +193,9 @@ def _nearer_stations(twos: pd.DataFrame, bare: pd.DataFrame) -> dict[int, int]:
     time between them is longer, whatever the clocks say (each time is measured on one clock).
     """
     turns = _turns(bare)
-    pairs = _turns(twos).merge(turns, on=["key", "next_key"], how="inner", suffixes=("", "_there"), validate="many_to_many")
+    pairs = _turns(twos).merge(
+        turns, on=["key", "next_key"], how="inner", suffixes=("", "_there"), validate="many_to_many"
+    )
     pairs = pairs[(pairs["host"] != pairs["host_there"]) & (pairs["took_ns"] != pairs["took_ns_there"])]
     is_nearer = pairs["took_ns"] > pairs["took_ns_there"]
     pairs = pairs.assign(nearer=pairs["source_mac"].where(is_nearer, pairs["destination_mac"]))

@@ -43,15 +43,10 @@ def resolve(
     rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]))
     rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back))
     rows = rows.join(answers.natures(rows, told, anchors, points, places, options))
+    rows = rows.assign(is_silent=answers.silences(rows, anchors, points))
     rows = rows.assign(outcome=_outcomes(rows))
     rows = rows.assign(
-        answered_by=answers.answered_by(
-            rows,
-            told,
-            answers.absent_answers(rows, told, seen, asked_back),
-            answers.silences(rows, anchors, points),
-            places,
-        ),
+        answered_by=answers.answered_by(rows, told, answers.absent_answers(rows, told, seen, asked_back), places),
         assumptions=_assumptions(rows, gone, seen, asked_back),
     )
     rows = rows.join(context.route_states(rows, routes, sessions, points))
@@ -67,7 +62,9 @@ def resolve(
     return _built(_selected(rows, options))
 
 
-def _with_basics(found: Rows, requests: pd.DataFrame, told: pd.DataFrame, points: pd.DataFrame, places: placement.Placement) -> pd.DataFrame:
+def _with_basics(
+    found: Rows, requests: pd.DataFrame, told: pd.DataFrame, points: pd.DataFrame, places: placement.Placement
+) -> pd.DataFrame:
     """Return the rows with ingress VTEP, VNI, first answer and whose own link saw the request."""
     rows = found.rows
     own_vni = requests.groupby("row_id")["vni"].first().reindex(rows.index)
@@ -108,7 +105,7 @@ def _outcomes(rows: pd.DataFrame) -> np.ndarray:
         [
             rows["is_gone"],
             rows["is_kept"] & is_answered & rows["is_gateway"],
-            rows["is_kept"] & (rows["is_host"] | ~is_answered),
+            rows["is_kept"] & (rows["is_host"] | rows["is_silent"] | (~is_answered & ~rows["is_gateway"])),
         ],
         [Outcome.FLOODED, Outcome.LEARNED, Outcome.SUPPRESSED],
         Outcome.UNDECIDED,
@@ -120,15 +117,27 @@ def _assumptions(rows: pd.DataFrame, gone: pd.DataFrame, seen: pd.DataFrame, ask
     flooded = _weakest(gone[["row_id", "assumption"]].assign(rank=0))
     proof = seen[seen["covers"] & ~seen["lost"]]
     kept = _weakest(proof[["row_id", "assumption", "rank"]])
-    back = pd.Series("the target keeps to RFC 826 and RFC 4861: it asked back, so the request had not reached it", index=asked_back, dtype="str")
-    by_outcome = flooded.reindex(rows.index).fillna(kept.reindex(rows.index)).fillna(back.reindex(rows.index)).fillna("")
+    back = pd.Series(
+        "the target keeps to RFC 826 and RFC 4861: it asked back, so the request had not reached it",
+        index=asked_back,
+        dtype="str",
+    )
+    by_outcome = (
+        flooded.reindex(rows.index).fillna(kept.reindex(rows.index)).fillna(back.reindex(rows.index)).fillna("")
+    )
     decided = rows["outcome"] != Outcome.UNDECIDED
-    return pd.Series([(text,) if text and is_sure else () for text, is_sure in zip(by_outcome, decided, strict=True)], index=rows.index, dtype="object")
+    return pd.Series(
+        [(text,) if text and is_sure else () for text, is_sure in zip(by_outcome, decided, strict=True)],
+        index=rows.index,
+        dtype="object",
+    )
 
 
 def _weakest(proofs: pd.DataFrame) -> pd.Series:
     """Return, per row_id, the assumption of its best proof: none if one needs none."""
-    ordered = proofs.assign(is_assumed=proofs["assumption"] != "").sort_values(["is_assumed", "rank", "assumption"], kind="stable")
+    ordered = proofs.assign(is_assumed=proofs["assumption"] != "").sort_values(
+        ["is_assumed", "rank", "assumption"], kind="stable"
+    )
     return ordered.drop_duplicates("row_id").set_index("row_id")["assumption"]
 
 
@@ -144,7 +153,10 @@ def _frames(rows: pd.DataFrame, requests: pd.DataFrame, told: pd.DataFrame, gone
     read = ["row_id", "frame_id", "time_ns"]
     first = requests[requests["transmission_id"] == requests["row_id"].map(rows["transmission_id"])]
     answer = told[told["transmission_id"] == told["row_id"].map(rows["answer_id"])]
-    parts = [part.sort_values(["time_ns", "frame_id"]).groupby("row_id")[read].head(FRAMES_SHOWN_COUNT) for part in (first, gone, answer)]
+    parts = [
+        part.sort_values(["time_ns", "frame_id"]).groupby("row_id")[read].head(FRAMES_SHOWN_COUNT)
+        for part in (first, gone, answer)
+    ]
     proof = pd.concat(parts).drop_duplicates(["row_id", "frame_id"]).sort_values(["time_ns", "frame_id"], kind="stable")
     return proof.groupby("row_id")["frame_id"].agg(tuple).reindex(rows.index)
 

@@ -35,7 +35,9 @@ def missing_at_target(requests: pd.DataFrame, answers: pd.DataFrame, told_mac: p
     Then the answer came from elsewhere, and the request was not on that machine's link either: the
     point is not what it seems.
     """
-    there = requests[(requests["at_role"] == Role.VM) & (requests["at_station_mac"] == requests["row_id"].map(told_mac))]
+    there = requests[
+        (requests["at_role"] == Role.VM) & (requests["at_station_mac"] == requests["row_id"].map(told_mac))
+    ]
     there = there[["row_id", "host"]].drop_duplicates()
     shown = answers[["row_id", "host"]].drop_duplicates()
     found = there.merge(shown, on=["row_id", "host"], how="left", indicator=True, validate="one_to_one")
@@ -43,7 +45,12 @@ def missing_at_target(requests: pd.DataFrame, answers: pd.DataFrame, told_mac: p
 
 
 def natures(
-    rows: pd.DataFrame, answers: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame, placement: Placement, options: Options
+    rows: pd.DataFrame,
+    answers: pd.DataFrame,
+    anchors: pd.DataFrame,
+    points: pd.DataFrame,
+    placement: Placement,
+    options: Options,
 ) -> pd.DataFrame:
     """Return, per row, is_gateway and is_host: whether the target is the VTEP's own address, or a machine's.
 
@@ -83,7 +90,10 @@ def _out_of_bridge(answers: pd.DataFrame, placement: Placement) -> pd.Index:
     keys = ["row_id", "transmission_id", "host"]
     by_host = bare.assign(enters=bare["direction"] == "incoming", leaves=bare["direction"] == "outgoing").groupby(keys)
     seen = by_host.agg(
-        place_count=("point_id", "nunique"), enters=("enters", "any"), leaves=("leaves", "any"), told_mac=("told_mac", "first")
+        place_count=("point_id", "nunique"),
+        enters=("enters", "any"),
+        leaves=("leaves", "any"),
+        told_mac=("told_mac", "first"),
     ).reset_index()
     crossed = answers.loc[answers["vni"].notna(), "transmission_id"]
     is_unadvertised = ~seen["told_mac"].isin(placement.told["mac"].dropna()) & (len(placement.told) > 0)
@@ -91,19 +101,20 @@ def _out_of_bridge(answers: pd.DataFrame, placement: Placement) -> pd.Index:
     return pd.Index(seen.loc[came_out & is_unadvertised, "row_id"].unique())
 
 
-def answered_by(
-    rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame, silent: pd.Series, placement: Placement
-) -> pd.Series:
+def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame, placement: Placement) -> pd.Series:
     """Return who answered each row, as far as it is proven.
 
     `absent`: row_id of rows whose answering machine is known not to have sent the answer (its own
-    link was captured and does not show it, or it asked back). `silent`: rows whose requester's own
-    link shows that nobody answered.
+    link was captured and does not show it, or it asked back).
     """
     first = answers[answers["transmission_id"] == answers["row_id"].map(rows["answer_id"])]
     ingress = first["row_id"].map(rows["ingress_vtep"])
     arrived = first["vni"].notna() & ingress.notna() & (first["outer_source_ip"] != ingress)
-    at_origin = first["vni"].isna() & (first["at_role"].isin([Role.VM, Role.TAP])) & (first["at_station_mac"] == first["told_mac"])
+    at_origin = (
+        first["vni"].isna()
+        & (first["at_role"].isin([Role.VM, Role.TAP]))
+        & (first["at_station_mac"] == first["told_mac"])
+    )
     elsewhere = first["vni"].isna() & first["at_vtep_ip"].notna() & ingress.notna() & (first["at_vtep_ip"] != ingress)
     from_target = rows.index.isin(first.loc[arrived | at_origin | elsewhere, "row_id"])
     answerer_vtep = vtep_of(rows["target_mac"], rows["time_ns"], placement)
@@ -120,16 +131,25 @@ def answered_by(
                 is_answered & from_target,
                 by_vtep & rows["is_gateway"],
                 by_vtep,
-                ~is_answered & silent,
+                ~is_answered & rows["is_silent"],
             ],
-            [AnsweredBy.NONE, AnsweredBy.GATEWAY, AnsweredBy.TARGET, AnsweredBy.GATEWAY, AnsweredBy.PROXY, AnsweredBy.NONE],
+            [
+                AnsweredBy.NONE,
+                AnsweredBy.GATEWAY,
+                AnsweredBy.TARGET,
+                AnsweredBy.GATEWAY,
+                AnsweredBy.PROXY,
+                AnsweredBy.NONE,
+            ],
             AnsweredBy.UNKNOWN,
         ),
         index=rows.index,
     )
 
 
-def absent_answers(rows: pd.DataFrame, answers: pd.DataFrame, witnesses: pd.DataFrame, asked_back: pd.Index) -> pd.DataFrame:
+def absent_answers(
+    rows: pd.DataFrame, answers: pd.DataFrame, witnesses: pd.DataFrame, asked_back: pd.Index
+) -> pd.DataFrame:
     """Return row_id of rows whose answer did not come from the machine that owns its MAC.
 
     That machine's own link was captured at the moment and does not show the answer, or the machine
@@ -142,7 +162,14 @@ def absent_answers(rows: pd.DataFrame, answers: pd.DataFrame, witnesses: pd.Data
         & witnesses["covers"]
         & ~witnesses["lost"]
     ]
-    found = at_owner.merge(shown, left_on=["row_id", "host_there"], right_on=["row_id", "host_there"], how="left", indicator=True, validate="many_to_one")
+    found = at_owner.merge(
+        shown,
+        left_on=["row_id", "host_there"],
+        right_on=["row_id", "host_there"],
+        how="left",
+        indicator=True,
+        validate="many_to_one",
+    )
     ids = pd.concat([found.loc[found["_merge"] == "left_only", "row_id"], pd.Series(asked_back, dtype="int64")])
     return pd.DataFrame({"row_id": ids.unique()})
 
@@ -155,10 +182,16 @@ def silences(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) ->
     """
     links = points[(points["role"] == Role.VM) & (points["dropped_count"].fillna(0) == 0)]
     links = links[["host", "station_mac", "last_time_ns"]].dropna().drop_duplicates(["host", "station_mac"])
-    asked = rows.reset_index()[["row_id", "host", "requester_mac", "requester_ip", "target_ip", "last_request_ns", "answer_id"]]
-    own = asked.merge(links, left_on=["host", "requester_mac"], right_on=["host", "station_mac"], how="inner", validate="many_to_one")
+    asked = rows.reset_index()[
+        ["row_id", "host", "requester_mac", "requester_ip", "target_ip", "last_request_ns", "answer_id"]
+    ]
+    own = asked.merge(
+        links, left_on=["host", "requester_mac"], right_on=["host", "station_mac"], how="inner", validate="many_to_one"
+    )
     own = own[own["answer_id"].isna() & (own["last_time_ns"] >= own["last_request_ns"] + SILENCE_NS)]
-    used = anchors[["source_ip", "destination_ip", "time_ns"]].rename(columns={"source_ip": "requester_ip", "destination_ip": "target_ip"})
+    used = anchors[["source_ip", "destination_ip", "time_ns"]].rename(
+        columns={"source_ip": "requester_ip", "destination_ip": "target_ip"}
+    )
     sent = own.merge(used, on=["requester_ip", "target_ip"], how="inner", validate="many_to_many")
     after_ns = sent["time_ns"] - sent["last_request_ns"]
     sent = sent[(after_ns > 0) & (after_ns < 3 * SILENCE_NS)]

@@ -10,7 +10,9 @@ EFFECT_NS = 1_000_000_000  # trigger to UPDATE takes about 50 ms (domain.md, sec
 WELL_BEFORE_NS = 2_000_000_000  # a route in force for longer had time to reach the kernel
 
 
-def route_states(rows: pd.DataFrame, routes: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+def route_states(
+    rows: pd.DataFrame, routes: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame
+) -> pd.DataFrame:
     """Return, per row, `route_state` at the ingress VTEP when asked, and whether the route was in force `well_before`.
 
     "Not in force" needs a table known whole: every session into the ingress VTEP was seen from its
@@ -20,14 +22,26 @@ def route_states(rows: pd.DataFrame, routes: pd.DataFrame, sessions: pd.DataFram
     told = routes[(routes["route_type"] == 2) & routes["ip"].notna()]
     told = told[["receiver_ip", "ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns"]]
     pairs = asked.merge(
-        told, left_on=["ingress_vtep", "target_ip"], right_on=["receiver_ip", "ip"], how="inner", suffixes=("", "_route"), validate="many_to_many"
+        told,
+        left_on=["ingress_vtep", "target_ip"],
+        right_on=["receiver_ip", "ip"],
+        how="inner",
+        suffixes=("", "_route"),
+        validate="many_to_many",
     )
     fits = ((pairs["vni"] == pairs["vni_route"]) | pairs["vni"].isna()).fillna(value=False)
     same_mac = ((pairs["mac"] == pairs["target_mac"]) | pairs["target_mac"].isna()).fillna(value=False)
     pairs = pairs[fits & same_mac & (pairs["margin_ns"] != FOREVER) & (pairs["margin_ns_route"] != FOREVER)]
     begun = order(pairs["advertised_ns"], pairs["margin_ns_route"], pairs["time_ns"], pairs["margin_ns"])
-    ended = order(pairs["withdrawn_ns"].clip(upper=FOREVER // 2), pairs["withdraw_margin_ns"], pairs["time_ns"], pairs["margin_ns"])
-    early = order(pairs["advertised_ns"] + WELL_BEFORE_NS, pairs["margin_ns_route"], pairs["time_ns"], pairs["margin_ns"])
+    ended = order(
+        pairs["withdrawn_ns"].clip(upper=FOREVER // 2),
+        pairs["withdraw_margin_ns"],
+        pairs["time_ns"],
+        pairs["margin_ns"],
+    )
+    early = order(
+        pairs["advertised_ns"] + WELL_BEFORE_NS, pairs["margin_ns_route"], pairs["time_ns"], pairs["margin_ns"]
+    )
     holds = (begun == BEFORE) & (ended == AFTER)
     close = ~holds & (begun != AFTER) & (ended != BEFORE) & ((begun == TOO_CLOSE) | (ended == TOO_CLOSE))
     is_held = rows.index.isin(pairs.loc[holds, "row_id"])
@@ -45,15 +59,30 @@ def _is_table_whole(rows: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataF
     """Return whether everything that the ingress VTEP had been told by then is known."""
     asked = rows.reset_index()[["row_id", "ingress_vtep", "time_ns", "margin_ns", "last_request_ns"]]
     known = asked.merge(
-        sessions, left_on="ingress_vtep", right_on="receiver_ip", how="inner", suffixes=("", "_session"), validate="many_to_many"
+        sessions,
+        left_on="ingress_vtep",
+        right_on="receiver_ip",
+        how="inner",
+        suffixes=("", "_session"),
+        validate="many_to_many",
     )
     whole = (
         (known["gap_count"] == 0)
         & (known["complete_ns"] != FOREVER)
-        & (order(known["complete_ns"].clip(upper=FOREVER // 2), known["margin_ns_session"], known["time_ns"], known["margin_ns"]) == BEFORE)
+        & (
+            order(
+                known["complete_ns"].clip(upper=FOREVER // 2),
+                known["margin_ns_session"],
+                known["time_ns"],
+                known["margin_ns"],
+            )
+            == BEFORE
+        )
     )
     all_whole = whole.groupby(known["row_id"]).all()
-    listened = points[(points["role"] == Role.UNDERLAY) & points["vtep_ip"].notna()][["vtep_ip", "first_time_ns", "last_time_ns"]]
+    listened = points[(points["role"] == Role.UNDERLAY) & points["vtep_ip"].notna()][
+        ["vtep_ip", "first_time_ns", "last_time_ns"]
+    ]
     heard = asked.merge(listened, left_on="ingress_vtep", right_on="vtep_ip", how="inner", validate="many_to_many")
     heard = heard[(heard["first_time_ns"] < heard["time_ns"]) & (heard["last_time_ns"] > heard["last_request_ns"])]
     return rows.index.isin(all_whole[all_whole].index) & rows.index.isin(heard["row_id"])
@@ -68,9 +97,14 @@ def route_effects(rows: pd.DataFrame, routes: pd.DataFrame, points: pd.DataFrame
     """
     told = routes[(routes["route_type"] == 2) & routes["ip"].notna() & (routes["receiver_ip"] == routes["sender_ip"])]
     fresh = told[~told["is_preexisting"].astype(bool)].assign(
-        at_ns=lambda t: t["advertised_ns"], effect=lambda t: np.where(t["mobility_sequence"].fillna(0) > 0, "moved", "advertised")
+        at_ns=lambda t: t["advertised_ns"],
+        effect=lambda t: np.where(t["mobility_sequence"].fillna(0) > 0, "moved", "advertised"),
     )
-    anew = told.explode("refresh_ns").dropna(subset=["refresh_ns"]).assign(at_ns=lambda t: t["refresh_ns"].astype("int64"), effect="refreshed")
+    anew = (
+        told.explode("refresh_ns")
+        .dropna(subset=["refresh_ns"])
+        .assign(at_ns=lambda t: t["refresh_ns"].astype("int64"), effect="refreshed")
+    )
     happened = pd.concat([fresh, anew], ignore_index=True)[["ip", "mac", "at_ns", "margin_ns", "effect"]]
     asked = rows.reset_index()
     requester = asked.assign(ip=asked["requester_ip"], mac=asked["requester_mac"])
@@ -80,10 +114,14 @@ def route_effects(rows: pd.DataFrame, routes: pd.DataFrame, points: pd.DataFrame
         happened, on=["ip", "mac"], how="inner", suffixes=("", "_route"), validate="many_to_many"
     )
     after = order(pairs["time_ns"], pairs["margin_ns"], pairs["at_ns"], pairs["margin_ns_route"]) == BEFORE
-    pairs = pairs[after & (pairs["at_ns"] - pairs["time_ns"] < EFFECT_NS)].sort_values(["at_ns", "effect"], kind="stable")
+    pairs = pairs[after & (pairs["at_ns"] - pairs["time_ns"] < EFFECT_NS)].sort_values(
+        ["at_ns", "effect"], kind="stable"
+    )
     first = pairs.drop_duplicates("row_id").set_index("row_id")["effect"].reindex(rows.index)
     listened = points[(points["role"] == Role.UNDERLAY) & points["vtep_ip"].notna()][["vtep_ip", "last_time_ns"]]
     heard = asked.merge(listened, left_on="ingress_vtep", right_on="vtep_ip", how="inner", validate="many_to_many")
     heard = heard[heard["last_time_ns"] > heard["last_request_ns"] + EFFECT_NS]
     is_heard = rows.index.isin(heard["row_id"]) & (len(routes) > 0)
-    return first.fillna(pd.Series(np.where(is_heard, RouteEffect.NONE, RouteEffect.UNKNOWN), index=rows.index)).to_numpy()
+    return first.fillna(
+        pd.Series(np.where(is_heard, RouteEffect.NONE, RouteEffect.UNKNOWN), index=rows.index)
+    ).to_numpy()

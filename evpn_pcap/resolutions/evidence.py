@@ -98,16 +98,25 @@ def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, place
 
     is_underlay = pairs["shows_vxlan"].astype(bool) & _has_shown_tunnel(pairs, placement.tunnels)
     own_side = _pairs(pairs["requester_mac"], pairs["host_there"]).isin(_pairs(own["station_mac"], own["host"]))
-    at_other_vtep = pairs["vtep_ip"].notna() & pairs["ingress_vtep"].notna() & (pairs["vtep_ip"] != pairs["ingress_vtep"])
+    at_other_vtep = (
+        pairs["vtep_ip"].notna() & pairs["ingress_vtep"].notna() & (pairs["vtep_ip"] != pairs["ingress_vtep"])
+    )
     is_bare_other = ~pairs["shows_vxlan"].astype(bool) & shows_class & at_other_vtep
     is_device = (pairs["role"] == Role.VXLAN) & shows_class & (pairs["vtep_ip"] == pairs["ingress_vtep"])
     is_known = pairs["ingress_vtep"].notna() & pairs["station_vtep"].notna()
-    is_link = (pairs["role"] == Role.VM) & shows_class & ~own_side & (~is_known | (pairs["station_vtep"] != pairs["ingress_vtep"]))
+    is_link = (
+        (pairs["role"] == Role.VM)
+        & shows_class
+        & ~own_side
+        & (~is_known | (pairs["station_vtep"] != pairs["ingress_vtep"]))
+    )
 
     is_unicast = (pairs["kind"] == Kind.REFRESH).astype(bool)
     is_ingress = is_device | (is_underlay & (pairs["vtep_ip"] == pairs["ingress_vtep"]))
     to_target = pairs["station_mac"] == pairs["destination_mac"]
-    on_path = (is_underlay | is_bare_other | is_device | is_link) & (~is_unicast | is_ingress | to_target.fillna(value=False))
+    on_path = (is_underlay | is_bare_other | is_device | is_link) & (
+        ~is_unicast | is_ingress | to_target.fillna(value=False)
+    )
     text = "the requester and " + pairs["host_there"] + " are taken to sit behind different VTEPs"
     found = pairs.assign(
         rank=(2 - is_ingress.fillna(value=False).astype(int) - is_underlay.astype(int)).astype("int64"),
@@ -162,9 +171,13 @@ def asks_back(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Index:
     ]
     asked = rows[(rows["kind"] == Kind.RESOLUTION) & (rows["margin_ns"] != FOREVER)].reset_index()
     asked = asked[["row_id", "protocol", "requester_ip", "target_ip", "last_request_ns", "margin_ns", "host"]]
-    back = there[there["margin_ns"] != FOREVER][["protocol", "requester_ip", "target_ip", "time_ns", "margin_ns", "host"]]
+    back = there[there["margin_ns"] != FOREVER][
+        ["protocol", "requester_ip", "target_ip", "time_ns", "margin_ns", "host"]
+    ]
     back = back.rename(columns={"requester_ip": "target_ip", "target_ip": "requester_ip"})
-    pairs = asked.merge(back, on=["protocol", "requester_ip", "target_ip"], how="inner", suffixes=("", "_back"), validate="many_to_many")
+    pairs = asked.merge(
+        back, on=["protocol", "requester_ip", "target_ip"], how="inner", suffixes=("", "_back"), validate="many_to_many"
+    )
     after = order(pairs["last_request_ns"], pairs["margin_ns"], pairs["time_ns"], pairs["margin_ns_back"]) == BEFORE
     soon = pairs["time_ns"] - pairs["last_request_ns"] < ASK_BACK_NS
     return pd.Index(pairs.loc[after & soon & (pairs["host"] != pairs["host_back"]), "row_id"].unique())

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evpn_pcap.model import Kind
+from evpn_pcap.model import FOREVER, Kind
 
 RETRY_NS = 3_000_000_000  # a repeat within this time, unanswered in between, is the same row
-ROW_KEY = ["segment", "kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
-ANSWER_KEY = ["protocol", "target_ip", "asker"]
+ROW_KEY = ["clock", "segment", "kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
+ANSWER_KEY = ["clock", "protocol", "target_ip", "asker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,22 @@ def find_rows(events: pd.DataFrame) -> Rows:
     """Return each request with its retries, and every sighting of each answer to it.
 
     Requests of one ROW_KEY are one row while each comes within 3 s of the last and no answer was
-    seen in between. An answer belongs to the latest request that it can answer.
+    seen in between. An answer belongs to the latest request that it can answer. A host that is not
+    aligned has a time of its own (`clock`), so its rows are its own.
     """
-    asked = events[events["kind"].notna()].assign(asker=lambda e: e["requester_ip"].fillna(""))
-    may_answer = events["message"].isin(["reply", "announcement"])
-    told = events[may_answer].assign(asker=lambda e: e["requester_ip"].fillna(""))
+    is_aligned = events["margin_ns"] != FOREVER
+    keyed = events.assign(asker=events["requester_ip"].fillna(""), clock=events["host"].mask(is_aligned, ""))
+    asked = keyed[keyed["kind"].notna()]
+    told = keyed[keyed["message"].isin(["reply", "announcement"])]
 
     sent = _transmissions(asked)
     answered = _transmissions(told)
     sent = sent.assign(row_id=_row_numbers(sent, answered))
     owner = _answers_to(sent, answered)
 
-    requests = asked.merge(sent[["transmission_id", "row_id"]], on="transmission_id", how="inner", validate="many_to_one")
+    requests = asked.merge(
+        sent[["transmission_id", "row_id"]], on="transmission_id", how="inner", validate="many_to_one"
+    )
     answers = told.merge(owner, on="transmission_id", how="inner", validate="many_to_one")
     return Rows(_first_of_each(requests), requests, answers)
 
@@ -57,7 +61,9 @@ def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame) -> np.ndarray:
     before_ns = groups["time_ns"].shift()
     last_answer = pd.merge_asof(
         sent.assign(upto_ns=sent["time_ns"])[["upto_ns", *ANSWER_KEY]],
-        answered.assign(upto_ns=answered["time_ns"], answer_ns=answered["time_ns"])[["upto_ns", "answer_ns", *ANSWER_KEY]],
+        answered.assign(upto_ns=answered["time_ns"], answer_ns=answered["time_ns"])[
+            ["upto_ns", "answer_ns", *ANSWER_KEY]
+        ],
         on="upto_ns",
         by=ANSWER_KEY,
     )["answer_ns"]
@@ -72,7 +78,7 @@ def _answers_to(sent: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
     The two are compared across hosts, so the answer may seem earlier by the margins of both.
     A machine does not answer itself, and an announcement answers only a probe.
     """
-    slack_ns = np.minimum(answered["margin_ns"], RETRY_NS)
+    slack_ns = answered["margin_ns"].where(answered["clock"] == "", 0).clip(upper=RETRY_NS)
     late = answered.assign(upto_ns=answered["time_ns"] + slack_ns).sort_values("upto_ns", kind="stable")
     request = sent.assign(upto_ns=sent["time_ns"], is_probe=sent["kind"] == Kind.PROBE)
     request = request[request["kind"] != Kind.ANNOUNCEMENT]

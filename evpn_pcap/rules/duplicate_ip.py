@@ -37,7 +37,9 @@ def find(tables: Tables) -> pd.DataFrame:
         {
             "vni": found["vni"],
             "subject": found["ip"],
-            "detail": [f"{ip} is used by {len(macs)} MACs" for ip, macs in zip(found["ip"], found["macs"], strict=True)],
+            "detail": [
+                f"{ip} is used by {len(macs)} MACs" for ip, macs in zip(found["ip"], found["macs"], strict=True)
+            ],
             "resolution_ids": about,
             "frame_ids": found["frame_ids"],
         }
@@ -47,15 +49,27 @@ def find(tables: Tables) -> pd.DataFrame:
 def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:
     """Return addresses announced with two MACs by two VTEPs for more than 2 s at once, or in turns."""
     is_gateway = routes["is_default_gateway"].fillna(value=False).astype(bool)
-    told = routes[(routes["route_type"] == 2) & routes["ip"].notna() & (routes["receiver_ip"] == routes["sender_ip"]) & ~is_gateway]
+    told = routes[
+        (routes["route_type"] == 2)
+        & routes["ip"].notna()
+        & (routes["receiver_ip"] == routes["sender_ip"])
+        & ~is_gateway
+    ]
     read = ["vni", "ip", "mac", "next_hop", "advertised_ns", "withdrawn_ns", "frame_ids"]
-    pairs = told[read].merge(told[read], on=["vni", "ip"], how="inner", suffixes=("", "_other"), validate="many_to_many")
+    pairs = told[read].merge(
+        told[read], on=["vni", "ip"], how="inner", suffixes=("", "_other"), validate="many_to_many"
+    )
     pairs = pairs[(pairs["mac"] != pairs["mac_other"]) & (pairs["next_hop"] != pairs["next_hop_other"])]
     until = pairs[["withdrawn_ns", "withdrawn_ns_other"]].min(axis=1)
     since = pairs[["advertised_ns", "advertised_ns_other"]].max(axis=1)
     rounds = pairs.groupby(["vni", "ip", "mac"])["advertised_ns"].transform("nunique")
     both = pairs[(until - since > OVERLAP_NS) | (rounds > 1)]
-    return _claims(both, both["mac"], both["mac_other"], [(*a, *b) for a, b in zip(both["frame_ids"], both["frame_ids_other"], strict=True)])
+    return _claims(
+        both,
+        both["mac"],
+        both["mac_other"],
+        [(*a, *b) for a, b in zip(both["frame_ids"], both["frame_ids_other"], strict=True)],
+    )
 
 
 def _by_answers(tables: Tables) -> pd.DataFrame:
@@ -63,11 +77,17 @@ def _by_answers(tables: Tables) -> pd.DataFrame:
     replies = tables.events[(tables.events["message"] == "reply") & tables.events["told_mac"].notna()]
     replies = replies.drop_duplicates("transmission_id")
     rows = tables.resolutions[["id", "vni", "target_ip", "requester_mac", "time_ns"]]
-    answers = rows.merge(replies, on=["target_ip", "requester_mac"], how="inner", suffixes=("", "_reply"), validate="many_to_many")
+    answers = rows.merge(
+        replies, on=["target_ip", "requester_mac"], how="inner", suffixes=("", "_reply"), validate="many_to_many"
+    )
     after_ns = answers["time_ns_reply"] - answers["time_ns"]
     answers = answers[(after_ns >= 0) & (after_ns < 1_000_000_000)]
     several = answers.groupby("id").agg(
-        vni=("vni", "first"), ip=("target_ip", "first"), low=("told_mac", "min"), high=("told_mac", "max"), frame_ids=("frame_id", tuple)
+        vni=("vni", "first"),
+        ip=("target_ip", "first"),
+        low=("told_mac", "min"),
+        high=("told_mac", "max"),
+        frame_ids=("frame_id", tuple),
     )
     both = several[several["low"] != several["high"]]
     return _claims(both, both["low"], both["high"], list(both["frame_ids"]))

@@ -30,7 +30,9 @@ def find(tables: Tables) -> pd.DataFrame:
     routes = tables.routes
     told = routes[(routes["route_type"] == 2) & (routes["receiver_ip"] == routes["sender_ip"])]
     told = told.assign(family=told["ip"].str.contains(":").map({True: "IPv6", False: "IPv4"}))
-    gone = told[told["ip"].notna() & (told["withdrawn_ns"] != FOREVER)].sort_values(["sender_ip", "family", "withdrawn_ns"])
+    gone = told[told["ip"].notna() & (told["withdrawn_ns"] != FOREVER)].sort_values(
+        ["sender_ip", "family", "withdrawn_ns"]
+    )
     keys = ["vni", "sender_ip", "family"]
     new_instant = gone.groupby(keys)["withdrawn_ns"].diff().fillna(FOREVER) > INSTANT_NS
     gone = gone.assign(instant=new_instant.cumsum())
@@ -60,7 +62,12 @@ def _is_planned(burst: pd.DataFrame, mine: pd.DataFrame, family: str, tables: Ta
         & (routes["advertised_ns"] < at_ns + 5 * STAYS_NS)
         & (routes["route_type"] == 2)
     ]
-    return not others and macs_stay and taken_over.empty and (burst["mac"].nunique() > 1 or _is_alive(burst, at_ns, tables))
+    return (
+        not others
+        and macs_stay
+        and taken_over.empty
+        and (burst["mac"].nunique() > 1 or _is_alive(burst, at_ns, tables))
+    )
 
 
 def _is_alive(burst: pd.DataFrame, at_ns: int, tables: Tables) -> bool:

@@ -43,13 +43,20 @@ def find(tables: Tables) -> pd.DataFrame:
         frame_ids=("frame_ids", lambda parts: tuple(dict.fromkeys(frame for part in parts for frame in part))),
     ).reset_index()  # fmt: skip
     rows = tables.resolutions
-    about = [tuple(rows.loc[(rows["target_mac"] == mac) | (rows["requester_mac"] == mac), "id"]) for mac in found["mac"]]
+    about = [
+        tuple(rows.loc[(rows["target_mac"] == mac) | (rows["requester_mac"] == mac), "id"]) for mac in found["mac"]
+    ]
     whom = found["ip"].astype("object").fillna("a machine")
     return columns.FOUND.build(
         {
             "vni": found["vni"],
             "subject": found["mac"].astype("str"),
-            "detail": whom.astype("str") + " behind " + found["sender_ip"] + ", after " + found["silence_s"].astype("int64").astype("str") + " s of silence",
+            "detail": whom.astype("str")
+            + " behind "
+            + found["sender_ip"]
+            + ", after "
+            + found["silence_s"].astype("int64").astype("str")
+            + " s of silence",
             "resolution_ids": about,
             "frame_ids": found["frame_ids"],
         }
@@ -61,7 +68,11 @@ def _last_frames(aged: pd.DataFrame, tables: Tables) -> pd.Series:
     read = ["source_mac", "time_ns"]
     heard = pd.concat([tables.events[read], tables.anchors[read]]).rename(columns={"source_mac": "mac"})
     heard = heard.sort_values("time_ns", kind="stable").assign(last_frame_ns=lambda h: h["time_ns"])
-    asked = aged[["mac"]].assign(time_ns=aged["withdrawn_ns"], position=np.arange(len(aged))).sort_values("time_ns", kind="stable")
+    asked = (
+        aged[["mac"]]
+        .assign(time_ns=aged["withdrawn_ns"], position=np.arange(len(aged)))
+        .sort_values("time_ns", kind="stable")
+    )
     found = pd.merge_asof(asked, heard, on="time_ns", by="mac")
     return found.sort_values("position")["last_frame_ns"].set_axis(aged.index)
 
@@ -72,7 +83,9 @@ def _has_moved(aged: pd.DataFrame, own: pd.DataFrame) -> pd.Series:
     pairs = aged.reset_index()[["index", "mac", "sender_ip", "withdrawn_ns"]].merge(
         others, on="mac", how="inner", suffixes=("", "_other"), validate="many_to_many"
     )
-    near = (pairs["advertised_ns"] < pairs["withdrawn_ns"] + NEAR_NS) & (pairs["withdrawn_ns_other"] > pairs["withdrawn_ns"] - NEAR_NS)
+    near = (pairs["advertised_ns"] < pairs["withdrawn_ns"] + NEAR_NS) & (
+        pairs["withdrawn_ns_other"] > pairs["withdrawn_ns"] - NEAR_NS
+    )
     moved = pairs.loc[near & (pairs["sender_ip"] != pairs["sender_ip_other"]), "index"]
     return pd.Series(aged.index.isin(moved), index=aged.index)
 

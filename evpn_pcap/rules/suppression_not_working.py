@@ -25,7 +25,9 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI, ingress VTEP and family with requests flooded although the route was in force."""
     rows = tables.resolutions
     asked = rows[(rows["kind"] == "resolution") & (rows["route_state"] == "in force")]
-    grouped = asked.assign(is_off=asked["reason"] == "suppression-off").groupby(["vni", "ingress_vtep", "protocol"], sort=True)
+    grouped = asked.assign(is_off=asked["reason"] == "suppression-off").groupby(
+        ["vni", "ingress_vtep", "protocol"], sort=True
+    )
     found = grouped.agg(off_count=("is_off", "sum"), asked_count=("is_off", "size")).reset_index()
     found = found[found["off_count"] > 0]
     keys = zip(found["vni"], found["ingress_vtep"], found["protocol"], strict=True)
