@@ -194,7 +194,7 @@ def test_founding_offsets_lie_in_their_bracket(name):
 
 @pytest.mark.parametrize("name", WITH_BRACKET)
 def test_founding_verdicts_state_their_assumption(name):
-    """Only VMs were captured: each verdict says that it takes them to sit behind different VTEPs."""
+    """Only VMs were captured, so placement is not in the packets: each verdict says what else it rests on."""
     assert all(len(assumptions) > 0 for assumptions in answers(name)["assumptions"])
 
 
