@@ -1,0 +1,434 @@
+"""Updates become the intervals during which each route was in force at each speaker."""
+
+import json
+from collections import defaultdict
+from functools import cache
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evpn_pcap import columns
+from evpn_pcap.addresses import capture_of, mac_text
+from evpn_pcap.decode.bgp import decode_updates
+from evpn_pcap.model import FOREVER, Options
+from evpn_pcap.pipeline import read_captures
+from evpn_pcap.routes import route_intervals, routes_at
+from evpn_pcap.streams import join_streams
+from tests.bgp_octets import ALICE, BOB, connection_table
+
+CAROL = "192.168.16.3"
+BACK = {"sender_ip": BOB, "sender_port": 179, "receiver_ip": ALICE, "receiver_port": 40000}
+ROUTE = {
+    "route_type": 2, "rd": "192.168.16.1:2", "ethernet_tag": 0, "mac": 0xBC2411000001, "ip": "10.2.1.11",
+    "esi": "00:00:00:00:00:00:00:00:00:00", "is_decoded": True,
+}  # fmt: skip
+TOLD = {"vni": 5001, "next_hop": ALICE, "route_targets": "65001:5001", "mobility_sequence": 0, "is_sticky": False}
+
+
+def advertise(time_ns, **more):
+    return {"time_ns": time_ns, "action": "advertise", **ROUTE, **TOLD, **more}
+
+
+def withdraw(time_ns, **more):
+    return {"time_ns": time_ns, "action": "withdraw", **ROUTE, "vni": 0, **more}
+
+
+def event(time_ns, action, **more):
+    return {"time_ns": time_ns, "action": action, **more}
+
+
+def updates(*rows):
+    """Return UPDATES on the common clock: messages in order, seen at BOB's host with no margin unless a row says so."""
+    filled = [
+        {"frame_id": number, "host": "bob", "sequence": number, "nlri_index": 0, "captured_ns": row["time_ns"], **row}
+        for number, row in enumerate(rows, 1)
+    ]
+    table = connection_table(columns.UPDATES, filled)
+    return table.assign(
+        time_ns=pd.array([row["time_ns"] for row in rows], dtype="int64"),
+        margin_ns=pd.array([row.get("margin_ns", 0) for row in rows], dtype="int64"),
+    )
+
+
+def at_bob(*rows):
+    """Return BOB's routes, after the start of the session at time 1."""
+    routes, _ = route_intervals(updates(event(1, "start"), event(2, "open"), *rows))
+    return routes[routes["receiver_ip"] == BOB].reset_index(drop=True)
+
+
+def spans(routes):
+    return list(zip(routes["advertised_ns"], routes["withdrawn_ns"], strict=True))
+
+
+def test_advertise_and_withdraw():
+    """A route is in force from its advertisement to its withdrawal, and both frames prove it."""
+    routes = at_bob(advertise(10), withdraw(20))
+
+    assert spans(routes) == [(10, 20)]
+    assert routes["frame_ids"].tolist() == [(3, 4)]
+    assert routes[["sender_ip", "next_hop", "vni", "is_preexisting"]].to_numpy().tolist() == [
+        [ALICE, ALICE, 5001, False]
+    ]
+
+
+def test_still_in_force():
+    """A route that nobody withdraws is in force for ever, exactly."""
+    routes = at_bob(advertise(1795375634029466123))
+
+    assert spans(routes) == [(1795375634029466123, FOREVER)]
+    assert routes["withdraw_margin_ns"].tolist() == [0]
+    assert routes["frame_ids"].tolist() == [(3,)]
+
+
+def test_refresh():
+    """The same advertisement again changes nothing but refresh_ns."""
+    routes = at_bob(advertise(10), advertise(15), advertise(17), withdraw(20))
+
+    assert spans(routes) == [(10, 20)]
+    assert routes["refresh_ns"].tolist() == [(15, 17)]
+
+
+@pytest.mark.parametrize("change", [{"mobility_sequence": 1}, {"next_hop": CAROL}, {"vni": 7}, {"route_targets": None}])
+def test_other_attributes(change):
+    """An advertisement of the same key with other attributes closes the interval and opens the next."""
+    routes = at_bob(advertise(10), advertise(15, **change))
+
+    assert spans(routes) == [(10, 15), (15, FOREVER)]
+    assert routes["refresh_ns"].tolist() == [(), ()]
+
+
+@pytest.mark.parametrize(
+    "key", [{"ip": None}, {"rd": "192.168.16.1:3"}, {"mac": 1}, {"ethernet_tag": 5}, {"ip": "::1"}]
+)
+def test_other_key(key):
+    """A withdrawal of another key closes nothing."""
+    routes = at_bob(advertise(10), advertise(11, **key), withdraw(20, **key))
+
+    assert sorted(spans(routes)) == [(10, FOREVER), (11, 20)]
+
+
+def test_ethernet_segments_are_keyed_by_esi():
+    """Two Ethernet segment routes that differ only in their ESI are two routes."""
+    one = {"route_type": 4, "mac": None, "ip": ALICE, "esi": "a", "esi_key": "a"}
+
+    routes = at_bob(advertise(10, **one), advertise(11, **one | {"esi": "b", "esi_key": "b"}), withdraw(12, **one))
+
+    assert sorted(spans(routes)) == [(10, 12), (11, FOREVER)]
+
+
+def test_again_after_withdrawal():
+    """An advertisement after a withdrawal opens a second interval, and a repeated withdrawal none."""
+    routes = at_bob(advertise(10), withdraw(20), withdraw(21), advertise(30))
+
+    assert spans(routes) == [(10, 20), (30, FOREVER)]
+
+
+def test_undecoded_routes_have_no_interval():
+    """A route whose key could not be read is in force nowhere."""
+    routes = at_bob({"time_ns": 10, "action": "advertise", "route_type": 9, "is_decoded": False, "raw": "0900"})
+
+    assert routes.empty
+
+
+@pytest.mark.parametrize("closing", ["reset", "end", "notification", "start"])
+@pytest.mark.parametrize("who", [{}, BACK])
+def test_end_of_session(closing, who):
+    """A session's end, whoever caused it, withdraws everything it carried, and its frame proves it."""
+    routes = at_bob(advertise(10), advertise(11, ip=None), event(20, closing, **who))
+
+    assert sorted(spans(routes)) == [(10, 20), (11, 20)]
+    assert {frames[1] for frames in routes["frame_ids"]} == {5}
+
+
+def test_after_the_end():
+    """After a reset the same route opens a new interval; it is no refresh."""
+    routes = at_bob(advertise(10), event(20, "reset"), event(25, "start"), advertise(30))
+
+    assert spans(routes) == [(10, 20), (30, FOREVER)]
+    assert routes["refresh_ns"].tolist() == [(), ()]
+
+
+def test_other_sessions_go_on():
+    """The reset of one session leaves the routes of another in force."""
+    carol = {"sender_ip": CAROL, "sender_port": 50000}
+
+    routes = at_bob(advertise(10), advertise(11, rd="x:1", **carol), event(20, "reset"))
+
+    assert routes.set_index("sender_ip")["withdrawn_ns"].to_dict() == {ALICE: 20, CAROL: FOREVER}
+
+
+def test_collision_closes_nothing():
+    """A second connection of the same speakers that is refused leaves the first one's routes in force."""
+    other = {"sender_port": 40001}
+
+    routes = at_bob(advertise(10), event(20, "start", **other), event(21, "notification", **other))
+
+    assert spans(routes) == [(10, FOREVER)]
+
+
+def test_newer_connection_takes_over():
+    """Once a newer connection of the same speakers carries routes, those of the older one are gone."""
+    other = {"sender_port": 40001}
+
+    routes = at_bob(advertise(10), advertise(11, ip=None), event(20, "start", **other), advertise(30, **other))
+
+    assert sorted(spans(routes)) == [(10, 30), (11, 30), (30, FOREVER)]
+
+
+def test_preexisting():
+    """A withdrawal that closes nothing, where the start was not seen, was in force since the session's first sight."""
+    routes, _ = route_intervals(updates(event(5, "preexisting"), advertise(7, ip=None), withdraw(20)))
+    first = routes[(routes["receiver_ip"] == BOB) & routes["ip"].notna()]
+
+    assert spans(first) == [(5, 20)]
+    assert first["is_preexisting"].tolist() == [True]
+    assert first[["vni", "next_hop"]].isna().all(axis=None)
+
+
+def test_withdrawal_of_nothing():
+    """A withdrawal that closes nothing in a session whose start was seen means nothing."""
+    assert at_bob(withdraw(20)).empty
+
+
+def test_seen_at_both_ends():
+    """A message seen at both ends counts once, as the receiver's own host saw it, even if its clock is worse."""
+    left = {"host": "alice", "margin_ns": 1}
+    right = {"host": "bob", "margin_ns": 5}
+    to_carol = {"receiver_ip": CAROL, "host": "alice"}
+    from_carol = {"sender_ip": CAROL, "sender_port": 50000, "host": "bob"}
+
+    routes, _ = route_intervals(
+        updates(
+            event(1, "open", **to_carol),
+            event(1, "open", **from_carol),
+            advertise(10, sequence=77, **left),
+            advertise(12, sequence=77, **right),
+        )
+    )
+    seen = routes.set_index("receiver_ip")[["advertised_ns", "margin_ns", "frame_ids", "refresh_ns"]]
+
+    assert seen.loc[BOB].tolist() == [12, 5, (4,), ()]
+    assert seen.loc[ALICE].tolist() == [10, 1, (3,), ()]
+
+
+@pytest.mark.parametrize(("left", "right", "chosen"), [(3, 8, 10), (8, 3, 12), (4, 4, 10), (FOREVER, 8, 12)])
+def test_unclear_whose_host(left, right, chosen):
+    """Where it is unclear which host is the receiver's, the better clock counts, then the earlier time."""
+    routes, _ = route_intervals(
+        updates(
+            advertise(10, sequence=77, host="one", margin_ns=left),
+            advertise(12, sequence=77, host="two", margin_ns=right),
+        )
+    )
+
+    assert routes.loc[routes["receiver_ip"] == BOB, "advertised_ns"].tolist() == [chosen]
+
+
+def test_unaligned_receiver():
+    """A host without a common clock counts only where no other host saw the message."""
+    rows = [
+        advertise(10, sequence=77, host="one", margin_ns=3),
+        advertise(999, sequence=77, host="two", margin_ns=FOREVER),
+        advertise(998, sequence=78, host="two", margin_ns=FOREVER, ip=None),
+    ]
+
+    routes, _ = route_intervals(updates(*rows))
+    at = routes[routes["receiver_ip"] == BOB]
+
+    assert sorted(zip(at["advertised_ns"], at["margin_ns"], strict=True)) == [(10, 3), (998, FOREVER)]
+
+
+def test_own_routes():
+    """A speaker has its own routes from the first copy on; copies to other peers are no refresh, repeats are."""
+    carol = {"receiver_ip": CAROL}
+
+    routes, _ = route_intervals(
+        updates(
+            advertise(10),
+            advertise(11, **carol),
+            advertise(20),
+            advertise(21, **carol),
+            withdraw(30),
+            withdraw(31, **carol),
+        )
+    )
+    own = routes[routes["receiver_ip"] == routes["sender_ip"]]
+
+    assert own[["receiver_ip", "advertised_ns", "withdrawn_ns", "refresh_ns"]].to_numpy().tolist() == [
+        [ALICE, 10, 30, (20,)]
+    ]
+
+
+def test_own_routes_outlive_sessions():
+    """The end of a session takes a speaker's own routes from its peer, not from itself."""
+    routes, _ = route_intervals(updates(event(1, "start"), advertise(10), event(20, "reset")))
+
+    assert routes.set_index("receiver_ip")["withdrawn_ns"].to_dict() == {ALICE: FOREVER, BOB: 20}
+
+
+@pytest.mark.parametrize(
+    "passed_on",
+    [
+        [advertise(10, **BACK), advertise(11, receiver_ip=CAROL)],
+        [advertise(11, originator_ip="10.0.0.9")],
+    ],
+)
+def test_passed_on_routes_are_not_own(passed_on):
+    """A speaker that passes on what it received, or reflects it, has no row of its own for it."""
+    routes, _ = route_intervals(updates(*passed_on))
+
+    assert ALICE not in set(routes.loc[routes["receiver_ip"] == routes["sender_ip"], "receiver_ip"])
+
+
+def sessions_of(*rows):
+    _, sessions = route_intervals(updates(*rows))
+    return sessions[["sender_ip", "receiver_ip", "first_ns", "complete_ns", "last_ns", "gap_count"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("beginning", ["start", "open"])
+def test_complete_session(beginning):
+    """A table is known whole from End-of-RIB on, where the start of the session was seen."""
+    rows = sessions_of(event(1, beginning), event(2, "open"), advertise(5), event(7, "end-of-rib"), advertise(9))
+
+    assert rows[0][3] == 7
+    assert rows[0][4] == 9
+
+
+def test_incomplete_session():
+    """A table is never known whole where the session was there before the capture, or End-of-RIB did not come."""
+    before = sessions_of(event(1, "preexisting"), advertise(5), event(7, "end-of-rib"))
+    without = sessions_of(event(1, "start"), event(2, "open"), advertise(5))
+
+    assert before == [[ALICE, BOB, 1, FOREVER, 7, 0]]
+    assert without == [[ALICE, BOB, 2, FOREVER, 5, 0]]
+
+
+def test_sessions_one_after_another():
+    """Each session between two speakers is a row that lasts until its reset."""
+    first = [event(1, "start"), event(2, "open"), event(3, "end-of-rib"), event(9, "reset")]
+    second = [event(20, "start"), event(21, "open"), event(22, "end-of-rib")]
+
+    assert sessions_of(*first, *second) == [[ALICE, BOB, 2, 3, 9, 0], [ALICE, BOB, 21, 22, 22, 0]]
+
+
+def test_gaps_are_those_of_the_best_host():
+    """What one host missed another may have seen: the gaps are those of the host that missed least."""
+    rows = [event(1, "open", host="one"), event(1, "open", sequence=1, host="two")]
+    gaps = [event(5, "gap", host="one"), event(6, "gap", host="one"), event(5, "gap", host="two")]
+
+    assert [row[-1] for row in sessions_of(*rows, *gaps)] == [1]
+
+
+def test_routes_at_is_half_open():
+    """A route is in force at the moment of its advertisement and not at that of its withdrawal."""
+    routes = at_bob(advertise(10), withdraw(20))
+
+    assert [len(routes_at(routes, moment)) for moment in (9, 10, 19, 20)] == [0, 1, 1, 0]
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["advertise", "withdraw", "reset"]), st.integers(0, 2), st.integers(0, 1)), max_size=14
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps)
+def test_equals_a_table_kept_by_hand(steps):
+    """At every moment the routes in force are those of a dictionary that follows the messages."""
+    rows, table, expected = [], {}, []
+    for number, (action, mac, sequence) in enumerate(steps):
+        told = {"mac": mac, "mobility_sequence": sequence}
+        make = {"advertise": advertise, "withdraw": withdraw}.get(action, lambda time_ns, **_: event(time_ns, "reset"))
+        rows.append(make(100 + number, **told))
+        table = {} if action == "reset" else {**table, mac: sequence if action == "advertise" else None}
+        expected.append({(key, value) for key, value in table.items() if value is not None})
+
+    routes = at_bob(*rows)
+    in_force = [routes_at(routes, 100 + number) for number in range(len(steps))]
+
+    assert [set(zip(now["mac"], now["mobility_sequence"], strict=True)) for now in in_force] == expected
+
+
+def test_nothing():
+    """Without updates there are no routes and no sessions."""
+    routes, sessions = route_intervals(updates())
+
+    assert routes.empty
+    assert sessions.empty
+
+
+SCENARIOS = ["nd-linklocal-suppressed", "arp-flooded", "arp-learned-then-suppressed", "suppression-off"]
+SETTLED_NS = 200_000_000  # an event in a VTEP is at every receiver after about 60 ms
+VTEPS = {f"pve{number}": f"192.168.16.{number}" for number in (1, 2, 3, 4)}
+
+
+def truth_at(events, moment):
+    """Return the (VTEP, MAC, IP) that were announced and not withdrawn."""
+    state = {}
+    for happened in sorted(events, key=lambda one: one["t"]):
+        if round(happened["t"] * 1e9) <= moment:
+            state[VTEPS[happened["vtep"]], happened["mac"], happened["ip"]] = happened["action"]
+    return {key for key, action in state.items() if action == "announce"}
+
+
+def moments_of(truth, count=10):
+    """Return moments between the first and the last event, each well apart from every event."""
+    times = [round(happened["t"] * 1e9) for happened in truth["macip_events"]]
+    first, last = min(times) - 10**9, max(times) + 10**9
+    grid = [first + (last - first) * step // 400 for step in range(401)]
+    settled = [moment for moment in grid if min(abs(moment - time) for time in times) > SETTLED_NS]
+    return [settled[step * (len(settled) - 1) // (count - 1)] for step in range(count)]
+
+
+@cache
+def routes_in_captures(folder):
+    """Return routes and sessions of all captures of a scenario, whose hosts share one clock."""
+    decoded, _ = read_captures([folder], Options())
+    streams, _ = join_streams(columns.SEGMENTS.concat([one.segments for one in decoded]))
+    found, anomalies = decode_updates(streams)
+    assert anomalies.empty
+    routes, sessions = route_intervals(found.assign(time_ns=found["captured_ns"], margin_ns=0))
+    hosts = {one.capture.capture_id: one.capture.host for one in decoded}
+    return routes, sessions, hosts
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_equals_the_truth(scenario, captures_folder):
+    """At ten moments, what is in force at each VTEP is what the VTEPs' own kernels and daemons had announced."""
+    truth = json.loads((captures_folder / scenario / "truth.json").read_text())
+
+    routes, _, _ = routes_in_captures(captures_folder / scenario)
+
+    for moment in moments_of(truth):
+        now = routes_at(routes[routes["route_type"] == 2], moment)
+        known = defaultdict(set)
+        for row in now.itertuples():
+            ip = "" if pd.isna(row.ip) else row.ip
+            known[row.receiver_ip].add((row.next_hop, mac_text(int(row.mac)), ip))
+        assert {vtep: known[vtep] for vtep in VTEPS.values()} == dict.fromkeys(
+            VTEPS.values(), truth_at(truth["macip_events"], moment)
+        )
+
+
+@pytest.mark.corpus
+def test_sessions_in_captures(captures_folder):
+    """Twelve directions of six sessions: known whole where the captures saw them begin, and never where not."""
+    _, begun, _ = routes_in_captures(captures_folder / "nd-linklocal-suppressed")
+    _, before, _ = routes_in_captures(captures_folder / "arp-flooded")
+
+    assert (len(begun), len(before)) == (12, 12)
+    assert (begun["complete_ns"] < FOREVER).all()
+    assert (before["complete_ns"] == FOREVER).all()
+    assert (begun["gap_count"] == 0).all()
+
+
+@pytest.mark.corpus
+def test_evidence_is_the_receivers_own(captures_folder):
+    """Where all hosts were captured, the frame that proves a route was seen at the receiver's host."""
+    routes, _, hosts = routes_in_captures(captures_folder / "arp-learned-then-suppressed")
+
+    seen_at = [VTEPS[hosts[capture_of(frames[0])]] for frames in routes["frame_ids"]]
+    assert seen_at == routes["receiver_ip"].tolist()
