@@ -77,7 +77,7 @@ def read_pcap(window: Window) -> Iterator[Batch | FileEnd]:
         starts, window.begin = walk(window.octets, window.begin, window.end, header.layout, guesses)
         if len(starts):
             near_second = int(words(window.octets, header.byte_order)[starts[-1]])
-            yield _batch(window.octets, starts, header, next_frame_number)
+            yield _batch(window, starts, header, next_frame_number)
             next_frame_number += len(starts)
         if _is_broken(window, header):
             window.note("pcap", "bad-record-length", _describe(window, header), window.begin, next_frame_number)
@@ -126,15 +126,20 @@ def _describe(window: Window, header: FileHeader) -> str:
     return f"at most {LONGEST_PACKET_BYTES} captured octets expected, {length} found"
 
 
-def _batch(octets: np.ndarray, starts: np.ndarray, header: FileHeader, first_frame_number: int) -> Batch:
-    fields = words(octets, header.byte_order)
+def _batch(window: Window, starts: np.ndarray, header: FileHeader, first_frame_number: int) -> Batch:
+    fields = words(window.octets, header.byte_order)
     seconds = fields[starts].astype(np.int64)
     ticks = fields[starts + 4].astype(np.int64)
     captured = fields[starts + header.captured_at].astype(np.int64)
     wire = fields[starts + header.wire_at].astype(np.int64)
+    is_too_much = ticks >= header.variant.ticks_per_second
+    if is_too_much.any():
+        first = int(np.argmax(is_too_much))
+        detail = f"{np.count_nonzero(is_too_much)} records from here on have a fraction of more than a second"
+        window.note("pcap", "bad-time", detail, int(starts[first]), first_frame_number + first)
     count = len(starts)
     return Batch(
-        octets=octets,
+        octets=window.octets,
         start=starts + header.variant.header_bytes,
         captured_bytes=captured,
         wire_bytes=wire,

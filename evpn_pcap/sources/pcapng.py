@@ -62,9 +62,8 @@ class _Reader:
         """Yield everything."""
         window = self.window
         if not self._enter_section():
-            raise CaptureError(
-                f"{window.name}: the first section header of this pcapng file is cut or has no byte order"
-            )
+            found = window.octets[: min(window.end, SECTION_HEADER_BYTES)].tobytes().hex(" ")
+            raise CaptureError(f"{window.name}: a whole pcapng section header expected, but it begins with {found}")
         is_sound = True
         while is_sound:
             bound = min(window.end, window.begin + self.span_bytes)
@@ -96,6 +95,8 @@ class _Reader:
         others = (column[~is_packet].tolist() for column in (kinds, starts, lengths))
         for kind, start, length in zip(*others, strict=True):
             self._take_in(kind, start, length)
+        if not is_packet.any():
+            return
         batch = packet_batch(
             self.window, starts[is_packet], kinds[is_packet], self.byte_order, self.interfaces, self.next_frame_number
         )

@@ -36,7 +36,7 @@ def to_nanoseconds(ticks: np.ndarray, resolution: int, offsets_s: np.ndarray) ->
     ns = ns.astype(np.int64)
     if not offsets_s.any():
         return ns, is_outside
-    is_outside |= np.abs(offsets_s) > MOST_OFFSET_S
+    is_outside |= (offsets_s > MOST_OFFSET_S) | (offsets_s < -MOST_OFFSET_S)
     offsets_ns = np.clip(offsets_s, -MOST_OFFSET_S, MOST_OFFSET_S) * NANOSECONDS_PER_SECOND
     room_ns = LATEST_NS - np.maximum(offsets_ns, 0)
     is_outside |= ns > room_ns
