@@ -5,6 +5,7 @@ so that equal addresses are equal strings), a frame its capture and number in on
 """
 
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 FRAMES_A_CAPTURE = 1 << 40  # 1.1e12 records a capture, 8 million captures
 
@@ -44,16 +45,16 @@ def esi_text(octets: bytes) -> str:
     return ":".join(f"{octet:02x}" for octet in octets)
 
 
-def frame_id(capture_id: int, frame_number: int) -> int:
+def frame_id(capture_id: Any, frame_number: Any) -> Any:
     """Return the one integer that stands for a frame in every table (vectorizes over arrays)."""
     return capture_id * FRAMES_A_CAPTURE + frame_number
 
 
-def capture_of(frame: int) -> int:
+def capture_of(frame: Any) -> Any:
     """Return the capture_id inside a frame id (vectorizes)."""
     return frame // FRAMES_A_CAPTURE
 
 
-def number_of(frame: int) -> int:
+def number_of(frame: Any) -> Any:
     """Return the frame number, as Wireshark shows it, inside a frame id (vectorizes)."""
     return frame % FRAMES_A_CAPTURE

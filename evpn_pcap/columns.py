@@ -7,6 +7,7 @@ made once for each distinct address of a buffer, never for each packet.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -91,8 +92,10 @@ class Table:
 
 def _as_series(values: object, dtype: str) -> pd.Series:
     """Return values as a Series of the dtype, with a plain index."""
-    series = values if isinstance(values, pd.Series) else pd.Series(values, dtype=dtype)  # type: ignore[call-overload]  # any list-like
-    return series.astype(dtype).reset_index(drop=True)
+    wanted: Any = dtype  # the stubs list dtypes as literals; ours is a declaration
+    found: Any = values
+    series: pd.Series = found if isinstance(found, pd.Series) else pd.Series(found, dtype=wanted)
+    return series.astype(wanted).reset_index(drop=True)
 
 
 _FRAME_ID = Column("frame_id", FRAME, "capture and frame number in one integer: the way back to the packet")

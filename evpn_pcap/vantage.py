@@ -53,7 +53,8 @@ def find_points(
 def with_roles(captures: Sequence[Capture], points: pd.DataFrame) -> tuple[Capture, ...]:
     """Return the captures with the role of their point, `any` where a file holds several interfaces."""
     roles = points[["capture_ids", "role"]].explode("capture_ids").groupby("capture_ids")["role"].agg(tuple)
-    shown = {int(capture): found[0] if len(found) == 1 else str(Role.ANY) for capture, found in roles.items()}
+    pairs = zip(roles.index.astype(int), roles, strict=True)
+    shown = {capture: found[0] if len(found) == 1 else str(Role.ANY) for capture, found in pairs}
     return tuple(replace(capture, role=shown.get(capture.capture_id, capture.role)) for capture in captures)
 
 

@@ -34,7 +34,7 @@ def resolve(
     found = find_rows(events)
     requests = evidence.sightings_with_places(found.requests, points, places)
     told = evidence.sightings_with_places(found.answers, points, places)
-    rows = _with_basics(found, requests, told, points, places)
+    rows = _with_basics(found, requests, points, places)
     own = evidence.own_hosts(points)
 
     gone = evidence.beyond(requests, rows, own, answers.missing_at_target(requests, told, rows["target_mac"]))
@@ -63,7 +63,7 @@ def resolve(
 
 
 def _with_basics(
-    found: Rows, requests: pd.DataFrame, told: pd.DataFrame, points: pd.DataFrame, places: placement.Placement
+    found: Rows, requests: pd.DataFrame, points: pd.DataFrame, places: placement.Placement
 ) -> pd.DataFrame:
     """Return the rows with ingress VTEP, VNI, first answer and whose own link saw the request."""
     rows = found.rows
@@ -95,7 +95,8 @@ def _kept(rows: pd.DataFrame, requests: pd.DataFrame, seen: pd.DataFrame, asked_
     proof = seen[seen["covers"] & ~seen["lost"]]
     bare = proof.merge(shown, on=["row_id", "host_there"], how="left", indicator=True, validate="many_to_one")
     is_absent = (bare["_merge"] == "left_only") | bare["shows_vxlan"].astype(bool) | (bare["role"] == Role.VXLAN)
-    return ~rows["is_gone"] & (rows.index.isin(bare.loc[is_absent, "row_id"]) | rows.index.isin(asked_back))
+    proven = rows.index.isin(bare.loc[is_absent, "row_id"]) | rows.index.isin(asked_back)
+    return ~rows["is_gone"].to_numpy() & proven
 
 
 def _outcomes(rows: pd.DataFrame) -> np.ndarray:

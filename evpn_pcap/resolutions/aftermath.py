@@ -17,15 +17,9 @@ def aftermaths(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) 
     """
     asked = rows.reset_index()[["row_id", "host", "captured_ns", "requester_ip", "target_ip"]].dropna()
     used = anchors[["host", "captured_ns", "source_ip", "destination_ip"]]
-    forth = asked.merge(
-        used, left_on=["host", "requester_ip", "target_ip"], right_on=["host", "source_ip", "destination_ip"], how="inner",
-        suffixes=("", "_frame"), validate="many_to_many",
-    )  # fmt: skip
-    back = asked.merge(
-        used, left_on=["host", "requester_ip", "target_ip"], right_on=["host", "destination_ip", "source_ip"], how="inner",
-        suffixes=("", "_frame"), validate="many_to_many",
-    )  # fmt: skip
-    sent, returned = _within(forth), _within(back)
+    there = {"source_ip": "requester_ip", "destination_ip": "target_ip"}
+    back = {"source_ip": "target_ip", "destination_ip": "requester_ip"}
+    sent, returned = (_within(asked, used.rename(columns=names)) for names in (there, back))
     first_sent = sent.groupby("row_id")["captured_ns_frame"].min().reindex(rows.index)
     last_returned = returned.groupby("row_id")["captured_ns_frame"].max().reindex(rows.index)
     ends = points.groupby("host")["last_ns"].max().reindex(rows["host"]).set_axis(rows.index)
@@ -43,8 +37,10 @@ def aftermaths(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) 
     )
 
 
-def _within(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the frames that come after the request and within the time of its use."""
+def _within(asked: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
+    """Return the frames between the two addresses that come after the request and within the time of its use."""
+    keys = ["host", "requester_ip", "target_ip"]
+    pairs = asked.merge(used, on=keys, how="inner", suffixes=("", "_frame"), validate="many_to_many")
     after_ns = pairs["captured_ns_frame"] - pairs["captured_ns"]
     return pairs[(after_ns > 0) & (after_ns <= USE_NS)]
 

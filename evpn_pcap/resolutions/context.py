@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from evpn_pcap.model import FOREVER, RouteEffect, RouteState, Role
+from evpn_pcap.model import FOREVER, Role, RouteEffect, RouteState
 from evpn_pcap.order import AFTER, BEFORE, TOO_CLOSE, order
 
 EFFECT_NS = 1_000_000_000  # trigger to UPDATE takes about 50 ms (domain.md, section 8)

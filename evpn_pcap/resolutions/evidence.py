@@ -90,8 +90,11 @@ def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, place
     """
     shown = points[points["shows_arp"] | points["shows_nd"] | points["shows_vxlan"]]
     asked = rows.reset_index()[
-        ["row_id", "kind", "protocol", "time_ns", "last_request_ns", "margin_ns", "host", "requester_mac", "ingress_vtep", "destination_mac", "vni"]
-    ]  # fmt: skip
+        [
+            *("row_id", "kind", "protocol", "time_ns", "last_request_ns", "margin_ns", "host", "requester_mac"),
+            *("ingress_vtep", "destination_mac", "vni"),
+        ]
+    ]
     pairs = asked.merge(shown, how="cross", suffixes=("", "_there"))
     pairs = pairs.assign(station_vtep=vtep_of(pairs["station_mac"], pairs["time_ns"], placement))
     shows_class = pairs["shows_arp"].where(pairs["protocol"] == "arp", pairs["shows_nd"]).astype(bool)

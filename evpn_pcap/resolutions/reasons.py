@@ -5,6 +5,8 @@ import pandas as pd
 
 from evpn_pcap.model import FOREVER, AnsweredBy, Kind, Outcome, RouteState
 
+ASK = "name it with --gateway, or capture BGP"
+
 
 def reasons(rows: pd.DataFrame) -> np.ndarray:
     """Return the reason of each row as far as the evidence goes; None where it does not."""
@@ -52,7 +54,7 @@ def undecided_reasons(rows: pd.DataFrame, witnesses: pd.DataFrame) -> np.ndarray
         ],
         [
             "",
-            "whether " + rows["target_ip"].fillna("the target") + " is an address of the VTEP itself is not known: name it with --gateway, or capture BGP",
+            "whether " + rows["target_ip"].fillna("the target") + " is the VTEP's own address is not known: " + ASK,
             "the captures of " + there + " report lost packets",
             "the captures of " + there + " do not cover the moment",
             "the clock of " + rows["host"] + " cannot be compared with " + there + ": no packets seen both ways",
@@ -106,4 +108,4 @@ def _least_round_trips(anchors: pd.DataFrame) -> pd.DataFrame:
         tolerance=1_000_000_000,
     )
     matched = matched.assign(round_trip_ns=(matched["captured_ns"] - matched["asked_ns"]).astype("Float64"))
-    return matched.dropna(subset=["asked_ns"]).groupby(keys, as_index=False)["round_trip_ns"].min()
+    return matched.dropna(subset=["asked_ns"]).groupby(keys)["round_trip_ns"].min().reset_index()

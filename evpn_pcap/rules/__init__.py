@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -25,9 +26,9 @@ def apply_rules(rules: Iterable[Rule], tables: Tables) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda f: (SEVERITY_ORDER.index(f.severity), f.code, f.vni or 0, f.title)))
 
 
-def _finding(rule: Rule, row: dict[str, object]) -> Finding:
+def _finding(rule: Rule, row: dict[Any, Any]) -> Finding:
     """Return one row of FOUND with the words of its rule."""
-    vni = None if pd.isna(row["vni"]) else int(row["vni"])  # type: ignore[call-overload]  # a cell of UInt32
+    vni = None if pd.isna(row["vni"]) else int(row["vni"])
     identity = f"{rule.code} {vni} {row['subject']}"
     return Finding(
         code=rule.code,
@@ -39,7 +40,7 @@ def _finding(rule: Rule, row: dict[str, object]) -> Finding:
         advice=rule.advice,
         rivals=rule.rivals,
         would_decide=rule.would_decide,
-        resolution_ids=tuple(row["resolution_ids"]),  # type: ignore[arg-type]  # IDS of columns.py
-        frame_ids=tuple(row["frame_ids"]),  # type: ignore[arg-type]  # the same
+        resolution_ids=tuple(row["resolution_ids"]),
+        frame_ids=tuple(row["frame_ids"]),
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )

@@ -13,7 +13,9 @@ What else looks like this
     a virtual address that moves between routers, an anycast gateway.
 
 References
+----------
     RFC 9161, section 3.7; RFC 5227.
+
 """
 
 import pandas as pd

@@ -12,7 +12,9 @@ What else looks like this
     The gateway was configured only shortly before (then no host could have spoken to it).
 
 References
+----------
     RFC 9161, section 3; domain.md, section 8.
+
 """
 
 import pandas as pd

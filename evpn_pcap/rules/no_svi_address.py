@@ -13,7 +13,9 @@ What else looks like this
     advertised before the capture began.
 
 References
+----------
     RFC 7432, section 10; FRRouting issue 16015.
+
 """
 
 import pandas as pd
@@ -27,16 +29,17 @@ FAMILY = {"arp": "IPv4", "nd": "IPv6"}
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and family whose flooded requests are all between MAC-only hosts."""
     rows = tables.resolutions
-    asked = rows[(rows["kind"] == "resolution") & rows["outcome"].isin(["flooded", "suppressed"])]
+    asked = rows[(rows["kind"] == "resolution") & (rows["outcome"] != "undecided") & rows["target_mac"].notna()]
     told = tables.routes[(tables.routes["route_type"] == 2) & ~tables.routes["is_preexisting"].astype("boolean")]
     is_ipv6 = told["ip"].str.contains(":")
     found = []
-    for (vni, protocol), group in asked.groupby(["vni", "protocol"]):
+    for (vni, word), group in asked.groupby(["vni", "protocol"]):
+        protocol = str(word)
         family = told[told["ip"].notna() & (is_ipv6 == (protocol == "nd"))]
         mac_only = set(told.loc[told["ip"].isna() & (told["vni"] == vni), "mac"])
-        hosts = set(group["requester_mac"]) | set(group["target_mac"].dropna())
+        hosts = set(group["requester_mac"]) | set(group["target_mac"])
         if (group["outcome"] == "flooded").all() and hosts <= mac_only and not hosts & set(family["mac"]):
-            count = f"{len(group)} of {len(group)} {FAMILY[protocol]} requests flooded, {len(hosts)} hosts have MAC-only routes"
+            count = f"all {len(group)} {FAMILY[protocol]} requests flooded, {len(hosts)} hosts have MAC-only routes"
             found.append((vni, FAMILY[protocol], count, tuple(group["id"]), _frames(group, told, hosts)))
     vnis, subjects, details, ids, frames = zip(*found, strict=True) if found else ((), (), (), (), ())
     return columns.FOUND.build(

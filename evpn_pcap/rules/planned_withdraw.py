@@ -12,7 +12,9 @@ What else looks like this
     A single machine whose neighbour entry aged out (then only its route goes, after silence).
 
 References
+----------
     domain.md, sections 1 and 8; RFC 7432, section 10.
+
 """
 
 import pandas as pd
@@ -38,7 +40,7 @@ def find(tables: Tables) -> pd.DataFrame:
     gone = gone.assign(instant=new_instant.cumsum())
     found = []
     for (vni, sender, family, _), burst in gone.groupby([*keys, "instant"]):
-        if _is_planned(burst, told[(told["sender_ip"] == sender) & (told["vni"] == vni)], family, tables):
+        if _is_planned(burst, told[(told["sender_ip"] == sender) & (told["vni"] == vni)], str(family), tables):
             detail = f"{sender} withdrew {len(burst)} {family} routes of {burst['mac'].nunique()} machines at once"
             frames = tuple(dict.fromkeys(frame for frames in burst["frame_ids"] for frame in frames))
             found.append((vni, f"{sender} {family}", detail, (), frames))
@@ -49,7 +51,7 @@ def find(tables: Tables) -> pd.DataFrame:
 
 
 def _is_planned(burst: pd.DataFrame, mine: pd.DataFrame, family: str, tables: Tables) -> bool:
-    """Return whether the burst is all of the family, the MACs stay, no other VTEP takes over, and the machines were alive."""
+    """Return whether all of the family went, the MACs stay, no other VTEP takes over, and the machines were alive."""
     at_ns = int(burst["withdrawn_ns"].max())
     still = mine[(mine["advertised_ns"] <= at_ns) & (mine["withdrawn_ns"] > at_ns + STAYS_NS)]
     others = set(still.loc[still["family"] == family, "mac"]) - set(burst["mac"])
@@ -62,12 +64,8 @@ def _is_planned(burst: pd.DataFrame, mine: pd.DataFrame, family: str, tables: Ta
         & (routes["advertised_ns"] < at_ns + 5 * STAYS_NS)
         & (routes["route_type"] == 2)
     ]
-    return (
-        not others
-        and macs_stay
-        and taken_over.empty
-        and (burst["mac"].nunique() > 1 or _is_alive(burst, at_ns, tables))
-    )
+    is_one_machine = len(set(burst["mac"])) == 1
+    return not others and macs_stay and taken_over.empty and (not is_one_machine or _is_alive(burst, at_ns, tables))
 
 
 def _is_alive(burst: pd.DataFrame, at_ns: int, tables: Tables) -> bool:
@@ -82,7 +80,7 @@ RULE = Rule(
     severity=Severity.MEDIUM,
     title="All addresses of one family were withdrawn at one instant",
     cause="IPv6 was disabled, or the address removed, on the VTEP's bridge device.",
-    advice="If that was not meant, give the bridge device its address back; hosts are learned again when they speak to it.",
+    advice="If that was not meant, give the bridge device its address back; hosts are then learned again.",
     rivals="The neighbour table of the hypervisor was flushed by hand.",
     would_decide="`sysctl net.ipv6.conf.BRIDGE.disable_ipv6` and `ip addr show` of the hypervisor.",
     find=find,

@@ -12,7 +12,9 @@ What else looks like this
     The machine was shut down and started again, or its link was.
 
 References
+----------
     FRRouting issue 12574; IEEE 802.1Q, 8.8.3 (ageing time).
+
 """
 
 import numpy as np
@@ -64,7 +66,7 @@ def find(tables: Tables) -> pd.DataFrame:
 
 
 def _last_frames(aged: pd.DataFrame, tables: Tables) -> pd.Series:
-    """Return the time of the last frame that each machine sent before its route was withdrawn; missing if none was seen."""
+    """Return the time of the last frame of each machine before its route was withdrawn; missing if none was seen."""
     read = ["source_mac", "time_ns"]
     heard = pd.concat([tables.events[read], tables.anchors[read]]).rename(columns={"source_mac": "mac"})
     heard = heard.sort_values("time_ns", kind="stable").assign(last_frame_ns=lambda h: h["time_ns"])

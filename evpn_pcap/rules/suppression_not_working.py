@@ -12,7 +12,9 @@ What else looks like this
     after IPv6 was disabled and enabled on the bridge, or duplicate detection froze the address.
 
 References
+----------
     RFC 9161; SONiC issue 8403; ifupdown2 issue 47.
+
 """
 
 import pandas as pd
