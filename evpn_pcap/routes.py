@@ -68,8 +68,9 @@ def _received(updates: pd.DataFrame) -> View:
     rows = pd.concat([rows, _takeovers(rows)], ignore_index=True).sort_values("time_ns", kind="stable")
     rows["is_closing"] = rows["action"].isin([*CLOSING, "takeover"])
     rows["epoch"] = rows.groupby("connection")["is_closing"].cumsum().astype("int64")
-    is_known = rows["action"].eq("open") & rows["is_toward"] | (rows["epoch"] > 0)
-    rows["is_preexisting"] = ~is_known.groupby([rows["connection"], rows["epoch"]]).transform("any")
+    epoch = [rows["connection"], rows["epoch"]]
+    rows["is_preexisting"] = ~(rows["action"].eq("open") | (rows["epoch"] > 0)).groupby(epoch).transform("any")
+    rows["first_ns"] = rows["time_ns"].groupby(epoch).transform("min")
     return rows.reset_index(drop=True)
 
 
@@ -126,18 +127,15 @@ def _own(updates: pd.DataFrame, received: View) -> View:
     rows = _once(told.assign(view_ip=told["sender_ip"], peer_ip=told["sender_ip"], is_toward=True), updates)
     rows = rows.merge(passed, on=["view_ip", *KEY], how="left", validate="many_to_one", indicator="origin")
     rows = rows[rows["origin"] == "left_only"].sort_values("time_ns", kind="stable").drop(columns="origin")
-    known = received[["view_ip", "peer_ip", "view_port", "peer_port", "epoch", "is_preexisting"]]
-    preexisting = known[known["is_preexisting"]].drop_duplicates(["view_ip", "peer_ip"])
-    peers = set(zip(preexisting["peer_ip"], preexisting["view_ip"], strict=True))
-    is_preexisting = [pair in peers for pair in zip(rows["sender_ip"], rows["receiver_ip"], strict=True)]
-    return rows.assign(connection=-1, epoch=0, is_preexisting=is_preexisting)
+    sessions = received.groupby("peer_ip").agg(is_preexisting=("is_preexisting", "all"), first_ns=("first_ns", "min"))
+    rows = rows.merge(sessions, left_on="sender_ip", right_index=True, how="left", validate="many_to_one")
+    return rows.assign(connection=0, epoch=0)
 
 
 def _intervals(rows: View, closings: pd.DataFrame) -> pd.DataFrame:
     """Return the intervals in force that rows in order of time open and close, without route_id."""
     session = ["view_ip", "peer_ip", "connection", "epoch"]
-    first_seen = rows.groupby(session)["time_ns"].transform("min")
-    told = rows.assign(first_ns=first_seen)[rows["action"].isin(TOLD) & rows["rd"].notna()]
+    told = rows[rows["action"].isin(TOLD) & rows["rd"].notna()]
     route = told.groupby([*session, *KEY], dropna=False, sort=False).ngroup()
     content = told.groupby(ATTRIBUTES, dropna=False, sort=False).ngroup()
     told = told.assign(route=route, content=content.where(told["action"] == "advertise", WITHDRAWN))

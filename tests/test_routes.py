@@ -187,6 +187,16 @@ def test_preexisting():
     assert first[["vni", "next_hop"]].isna().all(axis=None)
 
 
+def test_own_preexisting():
+    """A speaker's own route that it withdraws from all peers was in force since its sessions were first seen."""
+    carol = {"receiver_ip": CAROL}
+
+    routes, _ = route_intervals(updates(event(5, "preexisting"), withdraw(20), withdraw(21, **carol)))
+    own = routes[routes["receiver_ip"] == routes["sender_ip"]]
+
+    assert own[["advertised_ns", "withdrawn_ns", "is_preexisting"]].to_numpy().tolist() == [[5, 20, True]]
+
+
 def test_withdrawal_of_nothing():
     """A withdrawal that closes nothing in a session whose start was seen means nothing."""
     assert at_bob(withdraw(20)).empty
