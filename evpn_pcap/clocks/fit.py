@@ -97,15 +97,14 @@ def _fit(
 ) -> ClockFit:
     """Return the fit of one host from its row of the bounds."""
     low, high = bounds.low[number], bounds.high[number]
-    if not np.isfinite(low).all() or not np.isfinite(high).all():
+    is_bounded = bool(np.isfinite(low).all() and np.isfinite(high).all())
+    knots = _on_own_clock(bounds.moments_ns, low, high) if is_bounded else None
+    if knots is None:
         is_heard = any(number in (pair.a, pair.b) and pair.envelope is None for pair in pairs)
         quality = Quality.ONE_SIDED if is_heard else Quality.UNALIGNABLE
         return ClockFit(host, reference, quality, None, None, None, None, count)
-    offset = np.rint((low + high) / 2).astype(np.int64) + bounds.base_ns[number]
-    margin = np.ceil((high - low) / 2).astype(np.int64) + 1
-    local = bounds.moments_ns + offset
-    is_later = np.diff(np.maximum.accumulate(local), prepend=local[0] - 1) > 0
-    local, offset, margin = local[is_later], offset[is_later], margin[is_later]
+    local, apart, margin = knots
+    local, offset = local + bounds.base_ns[number], apart + bounds.base_ns[number]
     anchor = sum(covered) // 2
     return ClockFit(
         host=host,
@@ -118,6 +117,31 @@ def _fit(
         matched_packet_count=count,
         knots=tuple(map(ClockKnot, local.tolist(), offset.tolist(), margin.tolist())),
     )
+
+
+def _on_own_clock(
+    moments: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the bounds as knots on the host's own clock: local time, offset, margin; None where they bound nothing.
+
+    When the host shows `local`, the reference shows one of the moments with moment + low <= local
+    <= moment + high. The first and the last of these bound the offset, exactly and even where a
+    clock was set back and shows the same time twice.
+    """
+    moment = (moments - moments[0]).astype(float)
+    latest = np.maximum.accumulate(moment + high)  # what the host shows at most, until this moment
+    earliest = np.minimum.accumulate((moment + low)[::-1])[::-1]  # at least, from this moment on
+    is_first = np.diff(latest, prepend=-np.inf) > 0
+    is_last = np.diff(earliest, append=np.inf) > 0
+    local = np.unique(np.floor(np.concatenate([latest, earliest])))
+    local = local[(local >= latest[0]) & (local <= earliest[-1])]
+    if not len(local):
+        return None
+    most = local - np.interp(local, latest[is_first], moment[is_first])
+    least = local - np.interp(local, earliest[is_last], moment[is_last])
+    offset = np.rint((least + most) / 2).astype(np.int64)
+    margin = np.ceil((most - least) / 2).astype(np.int64) + 2
+    return local.astype(np.int64) + moments[0], offset, margin
 
 
 def _drift_ppm(local: np.ndarray, offset: np.ndarray, margin: np.ndarray) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 from evpn_pcap.clocks.pairs import PairBounds
 from evpn_pcap.clocks.sweep import Envelope
 
-MOST_MOMENTS = 2_000  # grid points of one fit
-MOST_KNOTS = 200_000  # knots over all hosts
+MOST_MOMENTS = 1_000  # grid points of one fit
+MOST_KNOTS = 100_000  # grid points over all hosts
+BEYOND_NS = 2_000_000_000  # the grid reaches this far beyond the captures, so that any clock's time there is found
 WHEN_DOUBT = (
     300e-6  # a pair's bounds are read at times that are themselves off by at most its width: rates bound the error
 )
@@ -98,11 +99,12 @@ def _moments(
 ) -> np.ndarray:
     """Return the grid: knots of all pairs and the ends of all captures, on the reference's clock, thinned if many."""
     first, last = zip(*((covered[host][0] - off, covered[host][1] - off) for host, off in rough.items()), strict=True)
+    ends = np.array([*first, *last, min(first) - BEYOND_NS, max(last) + BEYOND_NS], np.int64)
     knots = [
         pair.envelope.base_x_ns - rough[pair.a] + pair.envelope.x.astype(np.int64) for pair in pairs if pair.envelope
     ]
-    grid = np.unique(np.concatenate([np.array([*first, *last], np.int64), *knots]))
-    grid = grid[(grid >= min(first)) & (grid <= max(last))]
+    grid = np.unique(np.concatenate([ends, *knots]))
+    grid = grid[(grid >= min(first) - BEYOND_NS) & (grid <= max(last) + BEYOND_NS)]
     most = max(20, min(MOST_MOMENTS, MOST_KNOTS // host_count))
     return np.asarray(grid[np.unique(np.linspace(0, len(grid) - 1, min(most, len(grid))).astype(np.int64))])
 
