@@ -102,7 +102,7 @@ def _file_facts(source: Source) -> _FileFacts:
     )  # fmt: skip
     answer, complaint = asked.stdout.decode(errors="replace"), asked.stderr.decode(errors="replace")
     count = re.search(r"^Number of packets: +(\d+)$", answer, re.MULTILINE)
-    kind = re.search(r"^File type: .*\b(pcapng|pcap)\b", answer, re.MULTILINE)
+    kind = re.search(r"^File type: +\w*(pcapng|pcap)$", answer, re.MULTILINE)  # nsecpcap, modpcap ...
     size = re.search(r"^File size: +(\d+)", answer, re.MULTILINE)
     if not count or not kind or not size:
         words = " ".join(complaint.split()) or answer.partition("\n")[0] or "capinfos says nothing"

@@ -1,5 +1,6 @@
 """The second reader by itself: what is counted, what is missing, and what is left behind."""
 
+import struct
 import threading
 from pathlib import Path
 
@@ -50,6 +51,21 @@ def test_what_is_no_capture_is_refused(tmp_path):
         read(tmp_path / "notes.pcap")
     with pytest.raises(CaptureError, match=r"absent\.pcap"):
         read(tmp_path / "absent.pcap")
+
+
+@pytest.mark.tshark
+def test_nanoseconds_of_a_file_are_kept(tmp_path):
+    """A pcap file of nanoseconds gives its times back, to the last digit, in any format that is still pcap."""
+    times = [(1_795_375_617, 632_792_001), (1_795_375_617, 632_792_002), (4_294_967_295, 999_999_999)]
+    records = [struct.pack("<IIII", seconds, nanoseconds, 60, 60) + bytes(60) for seconds, nanoseconds in times]
+    header = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
+    (tmp_path / "nano.pcap").write_bytes(header + b"".join(records))
+
+    decoded = read(tmp_path / "nano.pcap")
+
+    assert decoded.capture.packet_count == 3
+    assert decoded.capture.first_ns == 1_795_375_617_632_792_001
+    assert decoded.capture.last_ns == 4_294_967_295_999_999_999
 
 
 @pytest.mark.tshark
