@@ -22,7 +22,7 @@ def read_batches(source: Source) -> Iterator[Batch | FileEnd]:
     What is wrong in the file is a Note of the FileEnd. Raises CaptureError where the file cannot
     be opened, is not a capture, or is compressed with Zstandard and the package for it is missing.
     """
-    stream = Stream(source.file)
+    stream = Stream(source.file, source.name)
     try:
         window = Window(stream)
         first = window.octets[: min(window.end, 4)].tobytes()

@@ -30,24 +30,26 @@ class Stream:
     `problem` says in words why the stream ended early, once it has; None while all is well.
     """
 
-    def __init__(self, file: Path) -> None:
-        """Open the file ("-": standard input). Raises CaptureError where that fails."""
-        self.name = str(file)
+    def __init__(self, file: Path, name: str) -> None:
+        """Open the file ("-": standard input), called `name` in messages. Raises CaptureError where that fails."""
+        self.name = name
         self.problem: str | None = None
+        self._is_standard_input = str(file) == "-"
         try:
-            self._file: BinaryIO = sys.stdin.buffer if self.name == "-" else file.open("rb", buffering=0)
+            self._file: BinaryIO = sys.stdin.buffer if self._is_standard_input else file.open("rb", buffering=0)
         except OSError as error:
-            raise CaptureError(f"{self.name}: cannot be opened: {error.strerror or error}") from error
+            raise CaptureError(f"{name}: cannot be opened: {error.strerror or error}") from error
         try:
             self._first = self._read_fully(MAGIC_BYTES)
         except OSError as error:
-            raise CaptureError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+            self.close()
+            raise CaptureError(f"{name}: cannot be read: {error.strerror or error}") from error
         self._chunks = self._decompressed()
         self._pending = memoryview(b"")
 
     def close(self) -> None:
         """Close the file, unless it is standard input."""
-        if self.name != "-":
+        if not self._is_standard_input:
             self._file.close()
 
     def read_into(self, view: memoryview) -> int:
