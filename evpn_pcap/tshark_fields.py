@@ -329,9 +329,9 @@ WALK: dict[str, Callable[[Dissection, Any, frozenset[int]], bool]] = {
 
 
 def _all(layer: Any, name: str) -> list[Any]:
-    """Return every field of exactly this name: pyshark's own look-up falls back on similar names."""
-    container = layer.get_field(name)
-    return list(container.all_fields) if container is not None and container.name == name else []
+    """Return every field of exactly this name: pyshark's own look-up falls back, slowly, on similar names."""
+    container = layer._all_fields.get(name)
+    return [] if container is None else list(container.all_fields)
 
 
 def _show(layer: Any, name: str) -> str | None:
