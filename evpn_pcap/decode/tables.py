@@ -105,7 +105,7 @@ class Chunks:
         varying = [column for column in self._table.columns if column.name not in self._constant]
         built = {one.name: _as_column(one, self.joined(one.name)[order], addresses, words) for one in varying}
         same = {name: pd.array([text] * len(order), dtype="str") for name, text in self._constant.items()}
-        return self._table.build({name: pd.Series(values) for name, values in (built | same).items()})
+        return self._table.build(built | same)
 
 
 def _missing(batch: Mapping[str, np.ndarray]) -> np.ndarray:
