@@ -1,7 +1,7 @@
 """In-order octets of BGP connections become rows of UPDATES: EVPN routes and session events (RFC 4271; RFC 7432)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,39 +38,53 @@ COUNTED = {
 }
 
 
-class _Row(NamedTuple):
-    """One row of UPDATES to be: `nlri` and `attributes` are numbers in the tables of distinct ones, 0 for none."""
+class _Told(NamedTuple):
+    """Rows of UPDATES to be that follow each other: one event, or the routes of a message with one action."""
 
     position: int  # row of STREAM_BYTES whose frame completed the message
     sequence: int
-    nlri_index: int
     action: str
-    nlri: int = 0
-    attributes: int = 0
+    first_index: int = 0  # nlri_index of the first
+    row_count: int = 1
+    attributes: int = 0  # number of the set of attributes, 0 for none
+
+
+class _Numbers(dict[bytes, int]):
+    """Numbers things from 1, in order of first sight."""
+
+    def __missing__(self, key: bytes) -> int:
+        number = self[key] = len(self) + 1
+        return number
 
 
 class _Found:
     """Collects the rows and anomalies of one call; distinct NLRI and attributes are kept once."""
 
     def __init__(self) -> None:
-        self.rows: list[_Row] = []
-        self.nlri: dict[bytes, int] = {}
+        self.told: list[_Told] = []
+        self.routes: list[int] = []  # for each row the number of its NLRI, 0 for none
+        self.nlri = _Numbers()
         self.attributes: dict[int, int] = {}  # id() of a Fields in `fields` -> its number
         self.fields: list[Fields] = []
         self.notes: Counter[tuple[int, str, str]] = Counter()  # position, name, detail
 
     def add_message(self, position: int, sequence: int, kind: int, body: bytes) -> None:
         """Take one whole message."""
-        for row in MESSAGES[kind](self, position, sequence, body):
-            self.rows.append(row)
+        MESSAGES[kind](self, position, sequence, body)
+
+    def add_event(self, position: int, sequence: int, action: str) -> None:
+        """Add a row that is no route."""
+        self.told.append(_Told(position, sequence, action))
+        self.routes.append(0)
+
+    def add_routes(self, told: _Told, nlri: Sequence[bytes]) -> None:
+        """Add the rows of a message's routes with one action."""
+        self.told.append(told)
+        self.routes.extend(map(self.nlri.__getitem__, nlri))
 
     def note(self, position: int, name: str, detail: str = "", count: int = 1) -> None:
         """Count an anomaly at a row of STREAM_BYTES."""
         self.notes[position, name, detail] += count
-
-    def number_of_nlri(self, nlri: bytes) -> int:
-        """Return the number of an NLRI, counted from 1."""
-        return self.nlri.setdefault(nlri, len(self.nlri) + 1)
 
     def number_of_fields(self, fields: Fields) -> int:
         """Return the number of a set of attributes, counted from 1."""
@@ -81,29 +95,31 @@ class _Found:
         return number
 
 
-def _event(action: str) -> Callable[[_Found, int, int, bytes], Iterable[_Row]]:
-    return lambda _found, position, sequence, _body: (_Row(position, sequence, 0, action),)
+def _event(action: str) -> Callable[[_Found, int, int, bytes], None]:
+    return lambda found, position, sequence, _body: found.add_event(position, sequence, action)
 
 
-def _nothing(_found: _Found, _position: int, _sequence: int, _body: bytes) -> Iterable[_Row]:
-    return ()
+def _nothing(_found: _Found, _position: int, _sequence: int, _body: bytes) -> None:
+    """A KEEPALIVE tells nothing about routes."""
 
 
-def _refresh(_found: _Found, position: int, sequence: int, body: bytes) -> Iterable[_Row]:
+def _refresh(found: _Found, position: int, sequence: int, body: bytes) -> None:
     """AFI 2, reserved or subtype 1, SAFI 1 (RFC 2918, 3): the peer asks for everything again."""
-    return (_Row(position, sequence, 0, "refresh"),) if (int.from_bytes(body[:2]), body[3]) == EVPN else ()
+    if (int.from_bytes(body[:2]), body[3]) == EVPN:
+        found.add_event(position, sequence, "refresh")
 
 
-def _update(found: _Found, position: int, sequence: int, body: bytes) -> Iterator[_Row]:
+def _update(found: _Found, position: int, sequence: int, body: bytes) -> None:
     update = read_update(body)
     _note_update(found, position, update)
-    attributes = found.number_of_fields(update.fields) if update.fields else 0
-    for index, nlri in enumerate(update.withdrawn):
-        yield _Row(position, sequence, index, "withdraw", found.number_of_nlri(nlri))
-    for index, nlri in enumerate(update.announced, len(update.withdrawn)):
-        yield _Row(position, sequence, index, "advertise", found.number_of_nlri(nlri), attributes)
+    gone, new = len(update.withdrawn), len(update.announced)
+    if gone:
+        found.add_routes(_Told(position, sequence, "withdraw", 0, gone), update.withdrawn)
+    if update.fields:
+        attributes = found.number_of_fields(update.fields)
+        found.add_routes(_Told(position, sequence, "advertise", gone, new, attributes), update.announced)
     if update.is_end_of_rib:
-        yield _Row(position, sequence, 0, "end-of-rib")
+        found.add_event(position, sequence, "end-of-rib")
 
 
 def _note_update(found: _Found, position: int, update: Update) -> None:
@@ -115,7 +131,7 @@ def _note_update(found: _Found, position: int, update: Update) -> None:
         found.note(position, "bgp.community.unknown", count=update.fields["unknown_count"])
 
 
-MESSAGES: dict[int, Callable[[_Found, int, int, bytes], Iterable[_Row]]] = {
+MESSAGES: dict[int, Callable[[_Found, int, int, bytes], None]] = {
     OPEN: _event("open"),  # RFC 4271, 4.2
     UPDATE: _update,  # RFC 4271, 4.3
     NOTIFICATION: _event("notification"),  # RFC 4271, 4.5
@@ -141,7 +157,7 @@ def decode_updates(streams: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     for start, stop, event in _runs(streams):
         first = start
         if event != "data":
-            found.rows.append(_Row(start, int(sequences[start]), 0, event))
+            found.add_event(start, int(sequences[start]), event)
             first += 1
         _read_run(found, octets[first:stop], first, int(sequences[first]) if first < stop else 0, event)
     return _updates(streams, found), _anomalies(streams, found)
@@ -173,21 +189,21 @@ def _read_run(found: _Found, pieces: list[bytes], position: int, sequence: int, 
 
 
 def _updates(streams: pd.DataFrame, found: _Found) -> pd.DataFrame:
-    position, sequence, nlri_index, action, nlri, attributes = zip(*found.rows, strict=True) if found.rows else [()] * 6
-    at = streams.iloc[np.array(position, dtype=np.int64)].reset_index(drop=True)
-    routes = _distinct_routes(found).take(np.array(nlri, dtype=np.int64)).reset_index(drop=True)
-    told = _distinct_attributes(found).take(np.array(attributes, dtype=np.int64)).reset_index(drop=True)
-    _note_routes(found, position, routes["reason"])
+    told = pd.DataFrame(found.told, columns=_Told._fields)
+    rows = told.loc[told.index.repeat(told["row_count"].to_numpy(dtype=np.int64))].reset_index(names="told")
+    rows["nlri_index"] = rows["first_index"] + rows.groupby("told").cumcount()
+    at = streams.iloc[rows["position"].to_numpy(dtype=np.int64)].reset_index(drop=True)
+    routes = _distinct_routes(found).take(np.array(found.routes, dtype=np.int64)).reset_index(drop=True)
+    attributes = _distinct_attributes(found).take(rows["attributes"].to_numpy(dtype=np.int64)).reset_index(drop=True)
+    _note_routes(found, rows["position"], routes["reason"])
     return columns.UPDATES.build(
         {
             **{name: at[name] for name in ("frame_id", "host", "captured_ns", "stream_id")},
             **{name: at[name] for name in ("sender_ip", "sender_port", "receiver_ip", "receiver_port")},
-            "sequence": sequence,
-            "nlri_index": nlri_index,
-            "action": action,
+            **{name: rows[name] for name in ("sequence", "nlri_index", "action")},
             **{name: routes[name] for name in FIELDS},
-            "vni": routes["vni"].where(routes["route_type"].ne(IMET).fillna(value=True), told["pmsi_vni"]),
-            **{name: told[name] for name in ATTRIBUTE_COLUMNS},
+            "vni": routes["vni"].where(routes["route_type"].ne(IMET).fillna(value=True), attributes["pmsi_vni"]),
+            **{name: attributes[name] for name in ATTRIBUTE_COLUMNS},
             "is_decoded": routes["is_decoded"],
             "raw": routes["raw"],
         }
@@ -212,10 +228,10 @@ def _distinct_attributes(found: _Found) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in dtypes.items()})
 
 
-def _note_routes(found: _Found, positions: Sequence[int], reasons: pd.Series) -> None:
+def _note_routes(found: _Found, positions: pd.Series, reasons: pd.Series) -> None:
     """Note every route that was not read whole; a missing reason belongs to a row that is no route."""
     for row in np.flatnonzero(reasons.fillna(READ) != READ).tolist():
-        found.note(positions[row], reasons.iloc[row])
+        found.note(positions.iloc[row], reasons.iloc[row])
 
 
 def _anomalies(streams: pd.DataFrame, found: _Found) -> pd.DataFrame:

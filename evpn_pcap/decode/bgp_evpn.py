@@ -12,6 +12,7 @@ HEADER_BYTES = 2  # route type, length
 READ = ""  # whole
 RAW = "bgp.nlri.raw"  # well-formed as far as we look, of a type that we do not decode whole
 MAC_BITS = 48
+WORD_BYTES = 8
 IP_BITS = {0: 0, 32: 4, 128: 16}  # IP length octet -> octets of the address
 MAC_IP_IP_LENGTH_AT = 29  # in the body of a type-2 route
 
@@ -55,20 +56,33 @@ def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
     start = np.cumsum(sizes) - sizes
     octets = np.frombuffer(b"".join(nlri) + bytes(HEADER_BYTES + MAC_IP_IP_LENGTH_AT + 1), np.uint8)
     route_type = octets[start].astype(np.int64)
-    table = {name: np.full(len(nlri), None, object) for name in FIELDS}
-    table["route_type"] = route_type
+    table = {
+        name: np.zeros(len(nlri), np.uint64 if kind.startswith("UInt") else object) for name, kind in FIELDS.items()
+    }
+    is_missing = {name: np.ones(len(nlri), bool) for name in FIELDS}
+    table["route_type"], is_missing["route_type"] = route_type, np.zeros(len(nlri), bool)
     reason = _refusal(route_type, sizes - HEADER_BYTES, octets[start + HEADER_BYTES + MAC_IP_IP_LENGTH_AT])
     for code, (read, lengths) in ROUTE_TYPES.items():
         for length in lengths:
             rows = np.flatnonzero((route_type == code) & (sizes == length + HEADER_BYTES))
             if len(rows):
-                body = octets[start[rows, None] + np.arange(HEADER_BYTES, HEADER_BYTES + length)]
+                joined = b"".join([nlri[row] for row in rows.tolist()])
+                body = np.frombuffer(joined, np.uint8).reshape(len(rows), length + HEADER_BYTES)[:, HEADER_BYTES:]
                 fields, reason[rows] = read(body)
                 whole = (reason[rows] == READ) | (reason[rows] == RAW)
                 for name, values in fields.items():
                     table[name][rows[whole]] = values[whole]
-    typed = {name: pd.Series(table[name], dtype=kind) for name, kind in FIELDS.items()}
-    return pd.DataFrame({**typed, "reason": reason})
+                    is_missing[name][rows[whole]] = False
+    columns = {name: _column(table[name], is_missing[name], kind) for name, kind in FIELDS.items()}
+    return pd.DataFrame({**columns, "reason": reason})
+
+
+def _column(values: np.ndarray, is_missing: np.ndarray, kind: str) -> pd.Series:
+    """Return values as a nullable column; text may bring missing values of its own."""
+    if kind == "str":
+        values[is_missing] = None
+        return pd.Series(values, dtype="str")
+    return pd.Series(pd.arrays.IntegerArray(values.astype(kind.lower()), is_missing))
 
 
 def _refusal(route_type: np.ndarray, length: np.ndarray, ip_bits: np.ndarray) -> np.ndarray:
@@ -93,10 +107,15 @@ def _number(octets: np.ndarray) -> np.ndarray:
 def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> np.ndarray:
     """Return one text a row, made once for each distinct value."""
     width = octets.shape[1]
-    flat = np.ascontiguousarray(octets).tobytes()
-    pieces = [flat[at : at + width] for at in range(0, len(flat), width)]
-    names = {piece: text(piece) for piece in set(pieces)}
-    return np.fromiter((names[piece] for piece in pieces), object, len(pieces))
+    padded = np.zeros((len(octets), -(-width // WORD_BYTES) * WORD_BYTES), np.uint8)
+    padded[:, :width] = octets
+    codes = np.zeros(len(octets), np.int64)
+    for word in padded.view(np.uint64).T:
+        word_codes, words = pd.factorize(word)
+        codes, _ = pd.factorize(codes * len(words) + word_codes)
+    first = np.unique(codes, return_index=True)[1]  # codes count distinct rows in order of first sight
+    texts = np.array([text(octets[row].tobytes()) for row in first.tolist()], object)
+    return texts[codes]
 
 
 def _ip_reason(ip_bits: np.ndarray, width: int) -> np.ndarray:
