@@ -42,7 +42,7 @@ def find_events(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         "target_ip": rows["sender_ip"].where(speaks, rows["target_ip"]).where(~is_rarp),
         "told_mac": _told_mac(rows, is_nd, is_answer),
     }
-    return columns.EVENTS.build({**data, "segment": _segments(rows)})
+    return columns.EVENTS.build({**data, "segment": _segments(rows, packets, points)})
 
 
 _KEPT = (
@@ -125,14 +125,22 @@ def _told_mac(rows: pd.DataFrame, is_nd: pd.Series, is_answer: pd.Series) -> pd.
     return by_nd.where(is_nd, rows["sender_mac"]).where(is_answer)
 
 
-def _segments(rows: pd.DataFrame) -> pd.Series:
+def _segments(rows: pd.DataFrame, packets: pd.DataFrame, points: pd.DataFrame) -> pd.Series:
     """Return the broadcast domain of each frame: the VNI of its transmission, or where its sender is otherwise seen.
 
     A suppressed request is never seen inside VXLAN; the sender's other frames are, and tell the
-    VNI if there is just one.
+    VNI if there is just one. A frame that was seen only bare, and only where VXLAN is carried or
+    between VTEPs and BGP speakers, belongs to the underlay itself.
     """
+    carries = rows["point_id"].isin(points.loc[points["shows_vxlan"], "point_id"]) & rows["vni"].isna()
+    bgp = packets[packets["protocol"] == "bgp"]
+    speakers = pd.concat([bgp["sender_ip"], bgp["target_ip"], rows["outer_source_ip"], rows["outer_destination_ip"]])
+    is_between = (
+        rows["sender_ip"].isin(speakers.dropna()) & rows["target_ip"].isin(speakers.dropna()) & rows["vni"].isna()
+    )
+    is_underlay = (carries | is_between).groupby(rows["transmission_id"]).transform("all")
     by_sender = rows.groupby("source_mac")["vni"].agg(["min", "max"])
     single = by_sender["min"].where(by_sender["min"] == by_sender["max"])
     vni = rows.groupby("transmission_id")["vni"].transform("first").fillna(rows["source_mac"].map(single))
     tag = rows["vlan_id"].astype("str").fillna("untagged")
-    return ("vni:" + vni.astype("str")).where(vni.notna(), "vlan:" + tag)
+    return ("vni:" + vni.astype("str")).where(vni.notna(), "vlan:" + tag).mask(is_underlay, "underlay")

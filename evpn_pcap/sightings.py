@@ -19,7 +19,7 @@ PLACE = ["capture_id", "interface_index", "direction", "outer_source_ip", "outer
 
 
 def join_sightings(packets: pd.DataFrame) -> pd.DataFrame:
-    """Return ARP, RARP and ND packets with `transmission_id`: equal for all sightings of one frame sent once.
+    """Return packets with `transmission_id`: equal for all sightings of one frame sent once.
 
     Reads PACKETS with time_ns and margin_ns. Sightings with one frame_key belong together when
     they are within 50 ms (plus their margins) of each other; where one place shows the frame
@@ -29,9 +29,8 @@ def join_sightings(packets: pd.DataFrame) -> pd.DataFrame:
     A destination MAC that one vantage point did not record (Linux cooked captures) is filled in
     from the others. Returns rows in order of time and frame, index reset.
     """
-    rows = packets[packets["protocol"] != "bgp"]
-    is_aligned = rows["margin_ns"] != FOREVER
-    rows = rows.assign(clock=rows["host"].where(~is_aligned, ""), capture_id=capture_of(rows["frame_id"]))
+    is_aligned = packets["margin_ns"] != FOREVER
+    rows = packets.assign(clock=packets["host"].where(~is_aligned, ""), capture_id=capture_of(packets["frame_id"]))
     rows = rows.sort_values(["clock", "frame_key", "time_ns", "frame_id"], kind="stable").reset_index(drop=True)
 
     bunch = _bunches(rows)

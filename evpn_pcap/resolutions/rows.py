@@ -25,21 +25,23 @@ class Rows:
     answers: pd.DataFrame
 
 
-def find_rows(events: pd.DataFrame) -> Rows:
+def find_rows(events: pd.DataFrame, anchors: pd.DataFrame) -> Rows:
     """Return each request with its retries, and every sighting of each answer to it.
 
-    Requests of one ROW_KEY are one row while each comes within 3 s of the last and no answer was
-    seen in between. An answer belongs to the latest request that it can answer. A host that is not
-    aligned has a time of its own (`clock`), so its rows are its own.
+    Requests of one ROW_KEY are one row while each comes within 3 s of the last and the asker had no
+    answer in between: none was seen, and it sent nothing to the address (a proxied answer is not
+    seen on the bridge device; what the asker then sends is). An answer belongs to the latest request
+    that it can answer. A host that is not aligned has a time of its own (`clock`), so its rows are
+    its own. Frames of the underlay itself (segment "underlay") are no requests of the overlay.
     """
-    is_aligned = events["margin_ns"] != FOREVER
-    keyed = events.assign(asker=events["requester_ip"].fillna(""), clock=events["host"].mask(is_aligned, ""))
+    keyed = events[events["segment"] != "underlay"]
+    keyed = keyed.assign(asker=keyed["requester_ip"].fillna(""), clock=_clock(keyed))
     asked = keyed[keyed["kind"].notna()]
     told = keyed[keyed["message"].isin(["reply", "announcement"])]
 
     sent = _transmissions(asked)
     answered = _transmissions(told)
-    sent = sent.assign(row_id=_row_numbers(sent, answered))
+    sent = sent.assign(row_id=_row_numbers(sent, answered, anchors))
     owner = _answers_to(sent, answered)
 
     requests = asked.merge(
@@ -49,27 +51,40 @@ def find_rows(events: pd.DataFrame) -> Rows:
     return Rows(_first_of_each(requests), requests, answers)
 
 
+def _clock(sightings: pd.DataFrame) -> pd.Series:
+    """Return whose clock the times are on: the host's own where it is not aligned, else the common one."""
+    return sightings["host"].mask(sightings["margin_ns"] != FOREVER, "")
+
+
 def _transmissions(sightings: pd.DataFrame) -> pd.DataFrame:
     """Return one row per transmission: its earliest sighting, in order of time."""
     ordered = sightings.sort_values(["time_ns", "frame_id"], kind="stable")
     return ordered.drop_duplicates("transmission_id").reset_index(drop=True)
 
 
-def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame) -> np.ndarray:
+def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame, anchors: pd.DataFrame) -> np.ndarray:
     """Return the row that each request belongs to, counted from 0 in order of its first request."""
     groups = sent.groupby(ROW_KEY, dropna=False, sort=False)
     before_ns = groups["time_ns"].shift()
-    last_answer = pd.merge_asof(
-        sent.assign(upto_ns=sent["time_ns"])[["upto_ns", *ANSWER_KEY]],
-        answered.assign(upto_ns=answered["time_ns"], answer_ns=answered["time_ns"])[
-            ["upto_ns", "answer_ns", *ANSWER_KEY]
-        ],
-        on="upto_ns",
-        by=ANSWER_KEY,
-    )["answer_ns"]
-    is_first = before_ns.isna() | (sent["time_ns"] - before_ns > RETRY_NS) | (last_answer >= before_ns)
+    last_answer = _latest_before(sent, answered, ANSWER_KEY)
+    used = anchors.assign(clock=_clock(anchors), asker=anchors["source_ip"], target_ip=anchors["destination_ip"])
+    last_use = _latest_before(sent, used, ["clock", "asker", "target_ip"]).where(sent["kind"] == Kind.RESOLUTION)
+    is_late = sent["time_ns"] - before_ns > RETRY_NS
+    is_first = before_ns.isna() | is_late | (last_answer >= before_ns) | (last_use >= before_ns)
     first_index = pd.Series(np.where(is_first, np.arange(len(sent)), -1)).groupby(groups.ngroup()).cummax()
     return pd.factorize(first_index)[0]
+
+
+def _latest_before(sent: pd.DataFrame, happened: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Return the time of the latest of `happened` with the same keys up to each request; missing if there is none."""
+    timed = happened.assign(upto_ns=happened["time_ns"])[["upto_ns", "time_ns", *keys]]
+    found = pd.merge_asof(
+        sent.assign(upto_ns=sent["time_ns"])[["upto_ns", *keys]],
+        timed.sort_values("upto_ns", kind="stable"),
+        on="upto_ns",
+        by=keys,
+    )
+    return found["time_ns"]
 
 
 def _answers_to(sent: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
