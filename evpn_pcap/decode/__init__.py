@@ -69,7 +69,7 @@ def _dispatch(options: Options) -> Dispatch:
     }
 
 
-def _lay_out(batch: Batch, dispatch: Dispatch, reasons: list[str]) -> Layout:
+def _lay_out(batch: Batch, dispatch: Dispatch, reasons: dict[str, int]) -> Layout:
     """Return where the layers of a batch's records are, as far down as there is a decoder."""
     layout = Layout(batch, reasons)
     stop = batch.start + batch.captured_bytes

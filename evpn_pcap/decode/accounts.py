@@ -62,11 +62,12 @@ class Accounts:
         if not layout.reason.any():
             return
         counted = np.bincount(layout.reason, minlength=len(layout.reasons))
+        names = list(layout.reasons)
         for code in np.flatnonzero(counted[1:]) + 1:
-            self._skipped[layout.reasons[code]] += int(counted[code])
+            self._skipped[names[code]] += int(counted[code])
         found = _marks(layout, ("arp", "rarp", "nd", "bgp")) & (layout.reason != 0)
         for record in np.flatnonzero(found).tolist():
-            name = layout.reasons[layout.reason[record]]
+            name = names[layout.reason[record]]
             if self._noted[name] < NOTED_MOST:
                 self._noted[name] += 1
                 frame = frame_id(self._source.capture_id, layout.batch.first_frame_number + record)
@@ -114,7 +115,10 @@ class Accounts:
         )
 
     def _row(self, shown: int, seen: Mapping[str, int], described: Interface | None) -> dict[str, Any]:
-        """Return one row of INTERFACES; a header's own interface index has no name in the file."""
+        """Return one row of INTERFACES; an interface of a cooked capture has no name in the file.
+
+        What a cooked capture lost may have been any of its interfaces': each row tells the whole number.
+        """
         is_cooked = seen["link_type"] == COOKED2_LINK_TYPE
         first = [seen["first_ns"]] if seen["packet_count"] else []
         last = [seen["last_ns"]] if seen["packet_count"] else []
@@ -132,7 +136,7 @@ class Accounts:
             "link_type": seen["link_type"],
             "first_ns": min(first, default=None),
             "last_ns": max(last, default=None),
-            "dropped_count": described.dropped_count if described and not is_cooked else None,
+            "dropped_count": described.dropped_count if described else None,
             **{name: seen[name] for name in COUNTS},
         }
 

@@ -28,7 +28,7 @@ class Emitted:
     """The rows and counts of one capture so far."""
 
     def __init__(self, source: Source, options: Options) -> None:
-        self.reasons = [""]
+        self.reasons = {"": 0}
         self._capture_id = source.capture_id
         self._accounts = Accounts(source)
         self._addresses = Addresses()
@@ -91,7 +91,7 @@ class Emitted:
 
     def decoded(self, end: FileEnd) -> Decoded:
         """Return everything as tables, now that the capture has been read to its end."""
-        words = {"direction": DIRECTIONS, "protocol": PROTOCOLS, "stop_reason": self.reasons}
+        words = {"direction": DIRECTIONS, "protocol": PROTOCOLS, "stop_reason": list(self.reasons)}
         sampled = self._sampler.keeps(self._anchors.joined("second"), self._anchors.joined("rarity"))
         return Decoded(
             capture=self._accounts.capture(end),

@@ -68,9 +68,9 @@ class Layout:
     """What was found in one batch: arrays with one element a record, and the rows that reached a last layer."""
 
     batch: Batch
-    reasons: list[str]  # every reason met in the capture; element 0 means decoded
+    reasons: dict[str, int]  # every reason met in the capture, and its number; 0 means decoded
     octets: Octets = field(init=False)
-    reason: np.ndarray = field(init=False)  # index into reasons
+    reason: np.ndarray = field(init=False)  # number of the reason why not decoded
     interface_index: np.ndarray = field(init=False)
     link: np.ndarray = field(init=False)  # form of the innermost link-layer header
     link_at: np.ndarray = field(init=False)
@@ -85,7 +85,7 @@ class Layout:
     def __post_init__(self) -> None:
         count = len(self.batch.start)
         self.octets = Octets(self.batch.octets)
-        self.reason = np.zeros(count, np.uint16)
+        self.reason = np.zeros(count, np.uint32)
         self.interface_index = self.batch.interface_index
         self.link = np.zeros(count, np.uint8)
         self.link_at = self.batch.start.copy()
@@ -100,10 +100,8 @@ class Layout:
         """Note why records are not decoded further; the first reason of a record stays."""
         if not len(record):
             return
-        if name not in self.reasons:
-            self.reasons.append(name)
         fresh = record[self.reason[record] == 0]
-        self.reason[fresh] = self.reasons.index(name)
+        self.reason[fresh] = self.reasons.setdefault(name, len(self.reasons))
 
     def sound(self, rows: Rows, checks: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return which rows pass every check; the others are left out under the name of the first that fails."""
