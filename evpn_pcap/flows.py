@@ -108,7 +108,7 @@ def _pairs(frames: pd.DataFrame) -> pd.DataFrame:
         same = np.flatnonzero(key[:-step] == key[step:])
         one = frames.iloc[same][["flow", "is_multicast", *taken]].reset_index(drop=True)
         other = frames.iloc[same + step][taken].reset_index(drop=True)
-        parts.append(one.join(other, lsuffix="_a", rsuffix="_b"))
+        parts.append(_side_by_side(one, other))
     if not parts:
         return _pairs_of_nothing(frames, taken)
     return pd.concat(parts, ignore_index=True)
@@ -116,7 +116,14 @@ def _pairs(frames: pd.DataFrame) -> pd.DataFrame:
 
 def _pairs_of_nothing(frames: pd.DataFrame, taken: list[str]) -> pd.DataFrame:
     one = frames.iloc[:0][["flow", "is_multicast", *taken]]
-    return one.join(frames.iloc[:0][taken], lsuffix="_a", rsuffix="_b")
+    return _side_by_side(one, frames.iloc[:0][taken])
+
+
+def _side_by_side(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of two frames of one index beside each other, _a and _b."""
+    return one.merge(
+        other, left_index=True, right_index=True, how="inner", validate="one_to_one", suffixes=("_a", "_b")
+    )
 
 
 def _summed(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -19,12 +19,12 @@ def packets(reading: Reading, scope: Scope, output: Output, words: Words) -> int
 
     with running(reading, words) as run:
         decoded, failures = read_captures(reading.captures, options, run)
-    from evpn_pcap import columns
     from evpn_pcap.report.counts import counts_text
     from evpn_pcap.report.scope import in_scope
+    from evpn_pcap.report.values import table_named
 
     captures = [one.capture for one in decoded]
-    send_table("packets", in_scope(columns.PACKETS.concat([one.packets for one in decoded]), options), captures, output)
+    send_table("packets", in_scope(table_named("packets").concat([one.packets for one in decoded]), options), captures, output)
     if folder and output.format == Format.PARQUET:
         write_whole(folder / "counts.json", counts_text(captures, failures).encode())
     tell(captures, failures, words)

@@ -62,10 +62,11 @@ def draw(tables: Tables, axes: Axes) -> Axes:
 
 def _lanes(rows: pd.DataFrame) -> pd.Series:
     """Return the lane of each row: who asked whom; by target or protocol where that makes too many."""
-    requester = rows["requester_ip"].fillna(rows["requester_mac"].map(mac_text, na_action="ignore")).fillna("?")
+    macs = rows["requester_mac"].map(mac_text, na_action="ignore").astype("str")
+    requester = rows["requester_ip"].fillna(macs).fillna("?")
     target = rows["target_ip"].fillna("its own MAC")
     is_one_segment = len(rows["vni"].dropna().unique()) <= 1
-    vni = "" if is_one_segment else rows["vni"].map("  VNI {}".format, na_action="ignore").fillna("")
+    vni = "" if is_one_segment else rows["vni"].map("  VNI {}".format, na_action="ignore").astype("str").fillna("")
     choices = (
         rows["protocol"] + "  " + requester + " \N{RIGHTWARDS ARROW} " + target + vni,
         rows["protocol"] + "  \N{RIGHTWARDS ARROW} " + target + vni,

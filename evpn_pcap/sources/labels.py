@@ -58,11 +58,16 @@ def find_sources(arguments: Sequence[str | Path], options: Options) -> tuple[Sou
     names = _shortest_names([find.file for find in finds])
     places = _distinct_points([(*_place(find, options), find) for find in finds])
     sources = [
-        Source(0, find.file, name, host, point, _interface_names(options, host))
+        Source(0, find.file, _storable(name), _storable(host), _storable(point), _interface_names(options, host))
         for name, (host, point, find) in zip(names, places, strict=True)
     ]
     ordered = sorted(sources, key=lambda source: source.name)
     return tuple(replace(source, capture_id=index) for index, source in enumerate(ordered))
+
+
+def _storable(name: str) -> str:
+    """Return a name with octets that are not UTF-8 written out: the tables' text holds nothing else."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _finds(argument: str) -> Iterator[_Find]:
