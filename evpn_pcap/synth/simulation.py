@@ -1,10 +1,10 @@
 """Actions of VMs and operators become frames at every vantage point, and their truth."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from evpn_pcap.synth import frames
 from evpn_pcap.synth.control import Binding, ControlPlane
+from evpn_pcap.synth.exchange import Exchange, Guests, Request
 from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, SECOND, Fabric, Vm
 from evpn_pcap.synth.recording import Recording
 from evpn_pcap.synth.wire import OUTGOING, Wire
@@ -14,26 +14,6 @@ RETRY_NS = 1_024 * MILLISECOND  # Linux asks three times, about a second apart
 ATTEMPTS = 3
 AGEING_S = 300  # of a Linux bridge's FDB
 OUTCOME_OF_PATH = {"suppressed": "suppressed", "local": "suppressed", "gateway": "learned", "flooded": "flooded"}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One reply as the requester got it."""
-
-    at_ns: int
-    mac: str
-    by: str  # VM, or `pve1:proxy`, or `pve1:EVPN1`
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request: what became of it, and who answered."""
-
-    sent_ns: int
-    path: str  # "suppressed" | "local" | "gateway" | "flooded"
-    is_route_known: bool
-    answers: tuple[Answer, ...]
-    delivered_to: tuple[str, ...]
 
 
 class Simulation:
@@ -48,10 +28,8 @@ class Simulation:
         self.now_ns = fabric.start_ns
         self._wire = Wire(fabric)
         self._control = ControlPlane(self._wire)
-        self._vms = {vm.name: vm for vm in fabric.vms}
-        self._neighbours: dict[str, dict[str, str]] = {vm.name: {} for vm in fabric.vms}  # VM -> IP -> MAC
-        self._connected: list[str] = []
-        self._unsuppressed: set[str] = set()
+        self._guests = Guests(fabric)
+        self._exchange = Exchange(self._wire, self._control, self._guests)
         self._without_ipv6: set[str] = set()
         self._listening_ns = fabric.start_ns
         self._resolutions: list[dict[str, Any]] = []
@@ -60,7 +38,7 @@ class Simulation:
 
     def vm(self, name: str) -> Vm:
         """Return a VM by its name."""
-        return self._vms[name]
+        return self._guests.vms[name]
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -76,29 +54,29 @@ class Simulation:
 
     def connect(self, vm: str, *ips: str) -> None:
         """Plug a VM in: its VTEP announces the MAC, and MAC/IP for addresses that it knows already."""
-        self._connected.append(vm)
+        self._guests.connected.append(vm)
         self.announce(vm, None, *ips)
 
     def announce(self, vm: str, *ips: str | None, sequence: int = 0) -> None:
         """Let the VM's VTEP announce its MAC with each address; None is the MAC-only route."""
-        mac, vtep = self._vms[vm].mac, self._wire.home[vm]
+        mac, vtep = self._guests.vms[vm].mac, self._wire.home[vm]
         self._control.announce(vtep, [(mac, ip) for ip in ips], self.now_ns, sequence)
 
     def withdraw(self, vm: str, *ips: str | None, vtep: str | None = None) -> None:
         """Let the VM's VTEP (or the named one) withdraw routes, all in one UPDATE where they fit."""
-        mac = self._vms[vm].mac
+        mac = self._guests.vms[vm].mac
         self._control.withdraw(vtep or self._wire.home[vm], [(mac, ip) for ip in ips], self.now_ns)
 
     def age_out(self, vm: str) -> None:
         """Let a VM be silent: five minutes after its last frame its VTEP withdraws all that it announced for it."""
         sent = [at_ns for at_ns, _, direction in self._wire.seen[vm, self.fabric.nic] if direction == OUTGOING]
         self.now_ns = max(sent, default=self.now_ns) + AGEING_S * SECOND
-        mac, advertised = self._vms[vm].mac, self._control.advertised[self._wire.home[vm]]
+        mac, advertised = self._guests.vms[vm].mac, self._control.advertised[self._wire.home[vm]]
         self.withdraw(vm, *[ip for owner, ip in advertised if owner == mac])
 
     def suppress(self, vtep: str, *, is_on: bool) -> None:
         """Switch suppression at a VTEP's vxlan port on or off."""
-        (self._unsuppressed.discard if is_on else self._unsuppressed.add)(vtep)
+        (self._exchange.unsuppressed.discard if is_on else self._exchange.unsuppressed.add)(vtep)
 
     def disable_ipv6(self, vtep: str) -> None:
         """Disable IPv6 on a VTEP's bridge: every MAC/IPv6 route is withdrawn at once, its neighbours are gone."""
@@ -109,11 +87,11 @@ class Simulation:
 
     def move(self, vm: str, vtep: str, *ips: str) -> None:
         """Migrate a VM: the new VTEP announces with a higher sequence, the old one withdraws, QEMU sends RARP."""
-        old, mac = self._wire.home[vm], self._vms[vm].mac
+        old, mac = self._wire.home[vm], self._guests.vms[vm].mac
         routes = {route: number for route, number in self._control.advertised[old].items() if route[0] == mac}
         self._wire.home[vm] = vtep
         frame = frames.rarp_announcement(mac)
-        self._wire.broadcast(self._vms[vm], self.now_ns, frame, is_flooded=True)
+        self._wire.broadcast(self._guests.vms[vm], self.now_ns, frame, is_flooded=True)
         self._tell("rarp", vm, "", crossed=True)
         self.announce(vm, None, *ips, sequence=max(routes.values(), default=0) + 1)
         self.now_ns += 70 * MILLISECOND  # the old VTEP has heard of it
@@ -122,12 +100,12 @@ class Simulation:
     def forget(self, *vms: str) -> None:
         """Flush the neighbour tables of VMs."""
         for vm in vms:
-            self._neighbours[vm].clear()
+            self._guests.neighbours[vm].clear()
 
     def announcement(self, vm: str, *, learns: bool = False) -> None:
         """Let a VM send a gratuitous ARP; kept off the overlay; with `learns` (arp_accept) its VTEP announces it."""
-        one = self._vms[vm]
-        crosses = self._wire.home[vm] in self._unsuppressed
+        one = self._guests.vms[vm]
+        crosses = self._wire.home[vm] in self._exchange.unsuppressed
         self._wire.broadcast(one, self.now_ns, frames.arp_request(one.mac, one.ip, one.ip), is_flooded=crosses)
         self._tell("gratuitous", vm, one.ip, crossed=crosses)
         if learns:
@@ -136,8 +114,8 @@ class Simulation:
 
     def probe(self, vm: str, ip: str) -> None:
         """Let a VM probe an address (RFC 5227, or duplicate address detection); kept off the overlay."""
-        one = self._vms[vm]
-        crosses = self._wire.home[vm] in self._unsuppressed
+        one = self._guests.vms[vm]
+        crosses = self._wire.home[vm] in self._exchange.unsuppressed
         ask = frames.neighbour_solicitation if ":" in ip else frames.arp_request
         frame = ask(one.mac, "::" if ":" in ip else "0.0.0.0", ip)
         self._wire.broadcast(one, self.now_ns, frame, is_flooded=crosses)
@@ -146,7 +124,7 @@ class Simulation:
 
     def solicit_routers(self, vm: str) -> None:
         """Let a VM send an RS: flooded, so every VTEP learns MAC and link-local address; its own announces them."""
-        one, home = self._vms[vm], self._wire.home[vm]
+        one, home = self._guests.vms[vm], self._wire.home[vm]
         frame = frames.router_solicitation(one.mac, one.link_local)
         _, reached = self._wire.broadcast(one, self.now_ns, frame, is_flooded=True)
         self._tell("rs", vm, one.link_local, crossed=True)
@@ -159,13 +137,13 @@ class Simulation:
 
     def resolve(self, vm: str, target: str) -> bool:
         """Let a VM ask for an address (or a VM's IPv4 address), up to three times; return whether it was answered."""
-        one, ip = self._vms[vm], self._address(target)
+        one, ip = self._guests.vms[vm], self._guests.address(target)
         requests: list[Request] = []
         while len(requests) < ATTEMPTS:
-            requests.append(self._ask(one, ip))
+            requests.append(self._exchange.ask(one, ip, self.now_ns))
             if requests[-1].answers:
                 self.now_ns = requests[-1].answers[0].at_ns
-                self._neighbours[vm][ip] = requests[-1].answers[0].mac
+                self._guests.neighbours[vm][ip] = requests[-1].answers[0].mac
                 break
             self.now_ns += RETRY_NS
         self._resolutions.append(self._resolution(one, ip, requests))
@@ -173,9 +151,9 @@ class Simulation:
 
     def ping(self, vm: str, target: str, count: int = 2, period_s: float = 1.0) -> int:
         """Let a VM ping an address, resolving first what its neighbour table lacks; return the number of replies."""
-        one, ip = self._vms[vm], self._address(target)
+        one, ip = self._guests.vms[vm], self._guests.address(target)
         self._pings += 1
-        if ip not in self._neighbours[vm] and not self.resolve(vm, ip):
+        if ip not in self._guests.neighbours[vm] and not self.resolve(vm, ip):
             return 0
         replies = 0
         for sequence in range(1, count + 1):
@@ -186,7 +164,7 @@ class Simulation:
 
     def traffic(self, first: str, second: str, count: int, period_us: int) -> None:
         """Let two VMs send each other `count` UDP datagrams each: food for the clocks."""
-        ends = self._vms[first], self._vms[second]
+        ends = self._guests.vms[first], self._guests.vms[second]
         for number in range(count):
             for sender, receiver in (ends, ends[::-1]):
                 ports, payload = (5000 + self._pings, 5001), number.to_bytes(8) * 8
@@ -233,83 +211,19 @@ class Simulation:
         clock = self.fabric.clocks.get(host)
         return true_ns if clock is None else clock.reading(true_ns, self.fabric.start_ns)
 
-    def _address(self, target: str) -> str:
-        """Return an address as it is, or the IPv4 address of a VM."""
-        return self._vms[target].ip if target in self._vms else target
-
-    def _owners(self, ip: str, but: Vm) -> list[Vm]:
-        """Return the connected VMs that have an address."""
-        others = [self._vms[name] for name in self._connected if name != but.name]
-        return [vm for vm in others if ip in (vm.ip, vm.link_local)]
-
-    def _ask(self, vm: Vm, ip: str) -> Request:
-        """Send one request and everything that follows from it."""
-        home, sent_ns, (mac, own) = self._wire.home[vm.name], self.now_ns, vm.address(ip)
-        binding = self._control.known(home, ip, sent_ns)
-        is_gateway = ip == self.fabric.gateway
-        is_local = ip in [other.ip for other in self._owners(ip, vm) if self._wire.home[other.name] == home]
-        path = self._path(home, is_gateway, is_local, binding)
-        frame = (frames.neighbour_solicitation if ":" in ip else frames.arp_request)(mac, own, ip)
-        tap_ns, reached = self._wire.broadcast(vm, sent_ns, frame, is_flooded=path == "flooded")
-        if is_gateway:
-            answers = [self._answer_as_gateway(vm, tap_ns)]
-        elif path == "suppressed" and binding is not None:
-            answers = [self._answer_as_proxy(vm, ip, binding.mac, tap_ns)]
-        else:
-            owners = [other for other in self._owners(ip, vm) if other.name in reached]
-            answers = [self._answer_as_owner(other, vm, ip, reached[other.name]) for other in owners]
-        is_known = binding is not None and binding.is_route
-        return Request(sent_ns, path, is_known, tuple(sorted(answers, key=lambda one: one.at_ns)), tuple(reached))
-
-    def _path(self, home: str, is_gateway: bool, is_local: bool, binding: Binding | None) -> str:
-        """Return which way a request goes: the Linux bridge's decisions, in their order."""
-        if home in self._unsuppressed:
-            return "flooded"
-        if is_gateway:
-            return "gateway"
-        if is_local:
-            return "local"
-        return "flooded" if binding is None else "suppressed"
-
-    def _answer_as_gateway(self, vm: Vm, tap_ns: int) -> Answer:
-        """Let the VTEP answer for its own address; from the exchange it learns the VM's address and announces it."""
-        gateway, home = self.fabric.gateway or "", self._wire.home[vm.name]
-        reply = frames.arp_reply(self.fabric.gateway_mac, gateway, vm.mac, vm.ip)
-        at_ns = self._wire.from_gateway(vm, tap_ns + self._wire.pause(25, 30), reply)
-        if (vm.mac, vm.ip) not in self._control.advertised[home]:
-            self._control.announce(home, [(vm.mac, vm.ip)], tap_ns)
-        return Answer(at_ns, self.fabric.gateway_mac, f"{home}:{self.fabric.bridge}")
-
-    def _answer_as_proxy(self, vm: Vm, ip: str, mac: str, tap_ns: int) -> Answer:
-        """Let the VTEP answer in the target's name: only the tap and the VM see it."""
-        at_ns = self._wire.enter(vm, tap_ns + self._wire.pause(6, 20), self._reply(mac, vm, ip))
-        return Answer(at_ns, mac, f"{self._wire.home[vm.name]}:proxy")
-
-    def _answer_as_owner(self, owner: Vm, vm: Vm, ip: str, asked_ns: int) -> Answer:
-        """Let the target itself answer; from the request it knows the requester."""
-        self._neighbours[owner.name][vm.address(ip)[1]] = vm.mac
-        at_ns = self._wire.unicast(owner, vm, asked_ns + self._wire.pause(8, 25), self._reply(owner.mac, vm, ip))
-        return Answer(at_ns, owner.mac, owner.name)
-
-    def _reply(self, mac: str, vm: Vm, ip: str) -> bytes:
-        """Return the reply that tells `mac` for `ip`: the same octets whoever sends it."""
-        if ":" in ip:
-            return frames.neighbour_advertisement((mac, ip), vm.address(ip), (mac, ip))
-        return frames.arp_reply(mac, ip, vm.mac, vm.ip)
-
     def _echo(self, vm: Vm, ip: str, sequence: int) -> bool:
         """Send one echo request and its reply to whoever has the MAC that the VM learned; return whether it came."""
-        mac, source = self._neighbours[vm.name][ip], vm.address(ip)
+        mac, source = self._guests.neighbours[vm.name][ip], vm.address(ip)
         request = frames.echo(source, (mac, ip), self._pings, sequence)
         if mac == self.fabric.gateway_mac:
             arrived_ns = self._wire.to_gateway(vm, self.now_ns + self._wire.pause(4, 4), request)
             reply = frames.echo((mac, ip), source, self._pings, sequence, is_reply=True)
             self.now_ns = self._wire.from_gateway(vm, arrived_ns + self._wire.pause(30, 40), reply)
             return True
-        owners = [other for other in self._owners(ip, vm) if other.mac == mac]
+        owners = [other for other in self._guests.owners(ip, vm) if other.mac == mac]
         for owner in owners:
             self.now_ns = self._wire.unicast(vm, owner, self.now_ns + self._wire.pause(4, 4), request)
-            if source[1] in self._neighbours[owner.name] or self.resolve(owner.name, source[1]):
+            if source[1] in self._guests.neighbours[owner.name] or self.resolve(owner.name, source[1]):
                 reply = frames.echo((mac, ip), source, self._pings, sequence, is_reply=True)
                 self.now_ns = self._wire.unicast(owner, vm, self.now_ns + self._wire.pause(6, 10), reply)
         return bool(owners)
