@@ -5,7 +5,6 @@ that is nearer to the source of the first. What contradicts itself, or is unknow
 """
 
 import numpy as np
-import pandas as pd
 
 from evpn_pcap.clocks.matching import Matches
 
@@ -47,12 +46,9 @@ def _nested(matches: Matches) -> np.ndarray:
     order = np.lexsort((matches.first_a_ns, matches.flow, matches.b, matches.a))
     m = matches.take(order)
     here, there = slice(None, -1), slice(1, None)
+    is_same = (m.a[here] == m.a[there]) & (m.b[here] == m.b[there]) & (m.flow[here] == m.flow[there])
     is_turn = (
-        (m.a[here] == m.a[there])
-        & (m.b[here] == m.b[there])
-        & (m.flow[here] == m.flow[there])
-        & (m.is_forward[here] != m.is_forward[there])
-        & (m.first_a_ns[there] - m.first_a_ns[here] <= CLOSE_NS)
+        is_same & (m.is_forward[here] != m.is_forward[there]) & (m.first_a_ns[there] - m.first_a_ns[here] <= CLOSE_NS)
     )
     one = m.take(np.flatnonzero(is_turn))
     other = m.take(np.flatnonzero(is_turn) + 1)
@@ -63,14 +59,12 @@ def _nested(matches: Matches) -> np.ndarray:
     vote = (out > doubt_ns).astype(np.int8) - (back > doubt_ns).astype(np.int8)
     forward_vote = np.where(one.is_forward, vote, -vote)
 
-    group = pd.MultiIndex.from_arrays([m.a, m.b, m.flow])
-    number = group.factorize()[0]
+    number = np.cumsum(np.concatenate([[False], ~is_same]))[: len(order)]
     of_turn = number[:-1][is_turn]
     count = number.max(initial=-1) + 1
     plus = np.bincount(of_turn, weights=forward_vote > 0, minlength=count)
     minus = np.bincount(of_turn, weights=forward_vote < 0, minlength=count)
     decided = np.select([plus > CLEAR_MAJORITY * minus, minus > CLEAR_MAJORITY * plus], [1, -1], 0)
-    sorted_result = np.where(m.is_forward, decided[number], -decided[number]) if len(number) else decided[number]
     result = np.empty(len(order), np.int8)
-    result[order] = sorted_result
+    result[order] = np.where(m.is_forward, decided[number], -decided[number])
     return result

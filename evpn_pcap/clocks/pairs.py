@@ -16,6 +16,7 @@ from evpn_pcap.clocks.windows import GAP_NS, tightest, windows
 
 STAMP_SLACK_NS = 2_000  # microsecond stamps are cut off, one at each host; measured disorder is below that
 NEIGHBOURS = 5  # on either side, in time, that a frame must not contradict
+MOST_PASSES = 8  # what is removed uncovers what its neighbours hid
 FEW_COUNT = 5  # frames a direction: fewer leave the fit approximate
 
 
@@ -66,10 +67,18 @@ def _without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constra
     A clock that is set makes old frames contradict new ones on one side only, and is no mismatch.
     Times as far apart as GAP_NS are not compared: between them a clock may have been set.
     """
-    bad_upper = _contradicts(upper, lower, sign=1)
-    bad_lower = _contradicts(lower, upper, sign=-1)
-    removed_count = int(bad_upper.sum() + bad_lower.sum())
-    return upper.take(~bad_upper), lower.take(~bad_lower), removed_count
+    removed_count = 0
+    for _ in range(MOST_PASSES):
+        if not (len(upper.x) and len(lower.x)):
+            break
+        bad_upper = _contradicts(upper, lower, sign=1)
+        bad_lower = _contradicts(lower, upper, sign=-1)
+        bad_count = int(bad_upper.sum() + bad_lower.sum())
+        if not bad_count:
+            break
+        removed_count += bad_count
+        upper, lower = upper.take(~bad_upper), lower.take(~bad_lower)
+    return upper, lower, removed_count
 
 
 def _contradicts(mine: Constraints, others: Constraints, sign: int) -> np.ndarray:

@@ -97,7 +97,7 @@ def _bounds_at_constraints(group: list["Window"]) -> tuple["_Rates", np.ndarray,
     low = np.maximum(
         np.maximum.accumulate(lower + doubt) - doubt, np.maximum.accumulate((lower - doubt)[::-1])[::-1] + doubt
     )
-    return rates, low, high
+    return rates, np.maximum(low, -FAR_NS), np.minimum(high, FAR_NS)
 
 
 @dataclass(frozen=True, slots=True)
