@@ -92,6 +92,9 @@ def _looked_up(table: Mapping[int | None, Decoder], numbers: np.ndarray, rows: R
         if not len(rows):
             return
         hit = np.ones(len(rows), bool) if number is None else numbers == number
+        if hit.all():
+            yield decoder, rows
+            return
         if hit.any():
             yield decoder, rows.where(hit)
             numbers, rows = numbers[~hit], rows.where(~hit)

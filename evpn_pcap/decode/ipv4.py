@@ -27,7 +27,8 @@ def decode(layout: Layout, rows: Rows) -> Next:
         },
     )
     rows = rows.within(total).where(sound)
-    header_bytes, head = header_bytes[sound], head[sound]
+    if not sound.all():
+        header_bytes, head = header_bytes[sound], head[sound]
     layout.network_at[rows.record] = rows.at
     sound = layout.reaching(rows, header_bytes, "ipv4")
     sound &= layout.sound(rows, {"ipv4.fragment": head & np.uint64(OFFSET_BITS) == 0})
