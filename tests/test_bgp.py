@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evpn_pcap.addresses import mac_number
+from evpn_pcap.addresses import frame_id, mac_number
 from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.streams import join_streams
 from tests.bgp_octets import (
@@ -203,6 +203,20 @@ def test_unknown_communities_are_counted():
 
     assert rows["encapsulation"].tolist() == [8, 8]
     assert anomalies == {"bgp.community.unknown": 4}
+
+
+def test_counts_are_by_capture():
+    """What is only counted is counted once for each capture, and names no frame."""
+    table = stream(update(), update(), update())
+    table["frame_id"] = [0, 1, frame_id(1, 1), 2]
+
+    _, anomalies = decode_updates(table)
+
+    assert anomalies[["capture_id", "name", "count"]].to_numpy().tolist() == [
+        [0, "bgp.family.other", 2],
+        [1, "bgp.family.other", 1],
+    ]
+    assert anomalies["frame_id"].isna().all()
 
 
 def test_originator():

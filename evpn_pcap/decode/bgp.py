@@ -60,13 +60,15 @@ class _Numbers(dict[bytes, int]):
 class _Found:
     """Collects the rows and anomalies of one call; distinct NLRI and attributes are kept once."""
 
-    def __init__(self) -> None:
+    def __init__(self, captures: list[int]) -> None:
+        self.captures = captures  # of each row of STREAM_BYTES
         self.told: list[_Told] = []
         self.routes: list[int] = []  # for each row the number of its NLRI, 0 for none
         self.nlri = _Numbers()
         self.attributes: dict[int, int] = {}  # id() of a Fields in `fields` -> its number
         self.fields: list[Fields] = []
         self.notes: Counter[tuple[int, str, str]] = Counter()  # position, name, detail
+        self.first: dict[tuple[int, str], int] = {}  # capture, name of COUNTED -> position that stands for all
 
     def add_message(self, position: int, sequence: int, kind: int, body: bytes) -> None:
         """Take one whole message."""
@@ -84,6 +86,8 @@ class _Found:
 
     def note(self, position: int, name: str, detail: str = "", count: int = 1) -> None:
         """Count an anomaly at a row of STREAM_BYTES."""
+        if name in COUNTED:
+            position = self.first.setdefault((self.captures[position], name), position)
         self.notes[position, name, detail] += count
 
     def number_of_fields(self, fields: Fields) -> int:
@@ -151,7 +155,7 @@ def decode_updates(streams: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Reads STREAM_BYTES. Returns UPDATES and ANOMALIES.
     """
-    found = _Found()
+    found = _Found([capture_of(frame) for frame in streams["frame_id"].tolist()])
     sequences = streams["sequence"].to_numpy(dtype=np.int64)
     octets = streams["octets"].tolist()
     for start, stop, event in _runs(streams):
@@ -245,7 +249,7 @@ def _anomalies(streams: pd.DataFrame, found: _Found) -> pd.DataFrame:
             "count": list(found.notes.values()),
         }
     )
-    notes["capture_id"] = [capture_of(frame) for frame in notes["frame_id"].tolist()]
+    notes["capture_id"] = np.array(found.captures, dtype=np.int64)[positions]
     notes["frame_id"] = notes["frame_id"].astype("Int64").mask(notes["name"].isin(list(COUNTED)))
     grouped = notes.groupby(["capture_id", "frame_id", "name"], dropna=False, as_index=False)
     table = grouped.agg(detail=("detail", "first"), count=("count", "sum"))

@@ -31,7 +31,6 @@ class Attribute(NamedTuple):
     code: int
     flags: int
     value: bytes
-    raw: bytes
 
 
 class Reach(NamedTuple):
@@ -115,7 +114,7 @@ def split_attributes(octets: bytes) -> tuple[list[Attribute], Notes]:
         if code in found:
             notes.append(("bgp.attr.repeated", f"attribute {code}"))
         else:
-            found[code] = Attribute(code, flags, octets[value_at:stop], octets[at:stop])
+            found[code] = Attribute(code, flags, octets[value_at:stop])
             notes += _check(found[code])
         at = stop
     return list(found.values()), tuple(notes)
