@@ -215,6 +215,19 @@ def test_simulated_samples_are_what_synth_makes(name, tmp_path):
         assert path.read_bytes() == (SAMPLES / name / path.name).read_bytes(), path.name
 
 
+def test_pcapng_tells_the_same_as_pcap(tmp_path):
+    """One file a host with named interfaces, or one file a vantage point: the same rows and findings."""
+    name = "gateway-primed"
+    build.scenarios.SCENARIOS[name]().write(tmp_path, form="pcapng")
+    told = evpn_pcap.analyze([tmp_path])
+    columns = ["kind", "protocol", "requester_ip", "target_ip", "outcome", "answered_by", "route_effect"]
+
+    rows, expected = (one.tables.resolutions[columns] for one in (told, analysis_of(name)))
+
+    pd.testing.assert_frame_equal(rows, expected)
+    assert [one.name for one in told.findings] == [one.name for one in analysis_of(name).findings]
+
+
 @pytest.mark.parametrize("name", WITH_BRACKET)
 def test_founding_samples_are_what_the_prints_say(name, tmp_path):
     """Building again from the prints gives the same octets."""
