@@ -53,7 +53,7 @@ def same(one: Decoded, other: Decoded) -> None:
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(frames, st.integers(0, 250))
 def test_a_cut_frame_says_nothing_that_the_whole_does_not_say(frame, kept):
     """Any prefix of any frame decodes without raising, and the layers before the cut are unchanged."""
@@ -70,7 +70,7 @@ def test_a_cut_frame_says_nothing_that_the_whole_does_not_say(frame, kept):
     assert contradicted(cut.anchors, whole.anchors.head(len(cut.anchors)), shown) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(plain_frames, st.integers(0, 2**24 - 1), st.sampled_from(["ipv4", "ipv6"]))
 def test_wrapping_changes_nothing_inside(frame, vni, underlay):
     """A frame inside VXLAN has the inner columns and keys that it has outside."""
@@ -101,7 +101,7 @@ def test_two_halves_are_the_whole(made, data):
     same(decode([*batches, file_end()], SOURCE, options), decoded(*records, options=options))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.builds(Record, octets, link_type=st.sampled_from([0, 1, 12, 101, 108, 113, 147, 228, 229, 276])), max_size=8
