@@ -246,6 +246,21 @@ def test_a_clock_that_was_set_is_covered_and_flagged(step_ns, who):
 # What must not matter.
 
 
+def test_a_stray_stamp_of_1970_does_not_spoil_the_rest():
+    """Coverage that a damaged record stretches over decades leaves the numbers true and exact."""
+    clock_b = Clock(-40_000_000, 12.0)
+    sent = np.arange(100) * 100_000_000
+    anchors, points = two_machines(Clock(), clock_b, sent, [60_000] * 100, sent % 3 == 0)
+    plain = fits_by_host(anchors, points, "a")["b"]
+
+    fit = fits_by_host(anchors, points.assign(first_ns=0), "a")["b"]
+
+    assert beyond_margin_ns(fit, clock_b, Clock(), clock_b.stamp(sent)) == 0
+    frame = pd.DataFrame({"host": "b", "captured_ns": clock_b.stamp(sent)})
+    margins = [on_common_clock(frame, [one])["margin_ns"] for one in (plain, fit)]
+    assert (margins[1] - margins[0]).abs().max() < 100
+
+
 @SETTINGS
 @given(BOTH_WAYS, st.integers(-HOUR_NS, HOUR_NS))
 def test_shifting_all_clocks_changes_nothing_but_times(frames, shift_ns):

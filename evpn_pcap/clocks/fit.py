@@ -67,7 +67,7 @@ def _covered(points: pd.DataFrame, hosts: tuple[str, ...]) -> list[Covered]:
         .groupby("host")
         .agg(first=("first_ns", "min"), last=("last_ns", "max"))
     )
-    span = span.reindex(hosts).fillna(0)
+    span = span.reindex(list(hosts), fill_value=0)
     return [(int(first), int(last)) for first, last in zip(span["first"], span["last"], strict=True)]
 
 

@@ -103,8 +103,9 @@ def _moments(
     knots = [
         pair.envelope.base_x_ns - rough[pair.a] + pair.envelope.x.astype(np.int64) for pair in pairs if pair.envelope
     ]
-    grid = np.unique(np.concatenate([ends, *knots]))
-    grid = grid[(grid >= min(first) - BEYOND_NS) & (grid <= max(last) + BEYOND_NS)]
+    knots_ns = np.concatenate(knots) if knots else ends  # a stray stamp of 1970 must not stretch the grid beyond these
+    grid = np.unique(np.concatenate([ends, knots_ns]))
+    grid = grid[(grid >= max(ends.min(), knots_ns.min())) & (grid <= min(ends.max(), knots_ns.max()))]
     most = max(20, min(MOST_MOMENTS, MOST_KNOTS // host_count))
     return np.asarray(grid[np.unique(np.linspace(0, len(grid) - 1, min(most, len(grid))).astype(np.int64))])
 
