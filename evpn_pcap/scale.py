@@ -1,10 +1,7 @@
 """One function over many captures: in this process, over several, or on Dask workers. The only dask."""
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +32,10 @@ def runner(workers: int = 1, scheduler: str | None = None) -> Iterator[Runner]:
 @contextmanager
 def _processes(workers: int) -> Iterator[Runner]:
     """Yield the map of a process pool; when the work is broken off its processes end at once."""
+    import multiprocessing  # only here: one process needs none of this
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     others = set(multiprocessing.active_children())
     # forkserver: a fork of a process that has threads (pyarrow's) may deadlock
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"))

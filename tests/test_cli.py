@@ -18,9 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import evpn_pcap
 from evpn_pcap.cli import COMMANDS, run
-from evpn_pcap.cli.options import Format, moment_ns
+from evpn_pcap.cli.options import Format, Output, moment_ns
 from evpn_pcap.cli.output import write_whole
+from evpn_pcap.cli.stage import send_table
 from evpn_pcap.cli.status import ExitStatus
 from evpn_pcap.errors import CaptureError, DependencyError, EvpnPcapError, OptionError
 from evpn_pcap.report.values import time_text
@@ -45,6 +47,12 @@ def answers(tmp_path_factory):
     status = run(["report", SAMPLE, "--out", str(folder), "--fail-on", "suppression_ratio < 0.9", "--quiet"])
     assert status == ExitStatus.GATE_FAILED
     return folder
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Return the analysis of the sample."""
+    return evpn_pcap.analyze([SAMPLE])
 
 
 def test_help_starts_without_the_heavy_libraries():
@@ -210,19 +218,28 @@ def test_report_is_read_back(answers):
     assert "failed" in (answers / "summary.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["packets", "events", "flows", "routes", "resolutions", "clocks"])
-def test_formats_agree(name, tmp_path, capsys):
-    """JSON, CSV and Parquet of a table have the same number of rows, and text mentions it."""
-    counts = []
-    for form in (Format.JSON, Format.CSV, Format.PARQUET, Format.TEXT):
-        assert run([name, SAMPLE, "--format", form, "--out", str(tmp_path), "--quiet"]) == ExitStatus.PASS
-    counts.append(len(json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))[name]))
-    counts.append(len(list(csv.DictReader(io.StringIO((tmp_path / f"{name}.csv").read_text(encoding="utf-8"))))))
-    counts.append(len(pd.read_parquet(tmp_path / f"{name}.parquet")))
+@pytest.mark.parametrize("name", ["events", "flows", "routes", "resolutions", "clocks"])
+def test_stages_print_their_table(name, capsys):
+    """Each stage's command prints its table under its name."""
+    assert run([name, ONE_FILE, VM_ONLY, "--format", "json"]) == ExitStatus.PASS
+    assert list(json.loads(capsys.readouterr().out)) == ["schema_version", name]
 
-    assert counts[0] > 0
-    assert counts == [counts[0]] * 3
-    assert (tmp_path / f"{name}.txt").read_text(encoding="utf-8")
+
+@pytest.mark.parametrize("name", ["packets", "events", "flows", "routes", "resolutions"])
+def test_formats_agree(name, found, tmp_path, capsys):
+    """JSON, CSV and Parquet of a table have the same number of rows; with --out nothing goes to standard output."""
+    table = getattr(found.tables, name)
+    for form in Format:
+        send_table(name, table, found.captures, Output(form, tmp_path))
+    counts = [
+        len(json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))[name]),
+        len(list(csv.DictReader(io.StringIO((tmp_path / f"{name}.csv").read_text(encoding="utf-8"))))),
+        len(pd.read_parquet(tmp_path / f"{name}.parquet")),
+        len((tmp_path / f"{name}.txt").read_text(encoding="utf-8").splitlines()) - 1,
+    ]
+
+    assert len(table) > 0
+    assert counts == [len(table)] * 4
     assert capsys.readouterr().out == ""
 
 
@@ -292,6 +309,7 @@ def test_workers_change_no_byte(capsys):
     together = program("analyze", SAMPLE, "--format", "json", "--workers", "2")
 
     assert together.stdout == alone
+    assert together.stderr == ""
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -397,13 +415,13 @@ def _read(descriptor):
 
 
 def test_colour_is_for_terminals_that_want_it():
-    """A terminal gets colour and a progress bar; NO_COLOR takes the colour away, and a pipe gets neither."""
+    """A terminal gets colour and a progress bar; NO_COLOR takes the colour away."""
     terminal = {"TERM": "xterm", "NO_COLOR": "", "COLUMNS": "200"}
+    watched = on_a_terminal(terminal)
 
-    assert "\x1b[3" in on_a_terminal(terminal)
-    assert "reading captures" in on_a_terminal(terminal)
+    assert "\x1b[3" in watched
+    assert "reading captures" in watched
     assert "\x1b[3" not in on_a_terminal(terminal | {"NO_COLOR": "1"})
-    assert program("analyze", VM_ONLY).stderr == ""
 
 
 def test_verbose_accounts_for_each_capture(capsys):

@@ -3,6 +3,7 @@
 Nothing here imports pandas at the top: a command imports what it needs when it runs.
 """
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -54,6 +55,9 @@ def _version(is_asked: bool = typer.Option(False, "--version", help="Print the v
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with an ExitStatus; an EvpnPcapError is one line on standard error."""
     signal.signal(signal.SIGTERM, _terminated)
+    gc.set_threshold(
+        100_000, 50, 50
+    )  # millions of cells are made and kept: looking for cycles among them costs a tenth
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -24,7 +24,9 @@ def packets(reading: Reading, scope: Scope, output: Output, words: Words) -> int
     from evpn_pcap.report.values import table_named
 
     captures = [one.capture for one in decoded]
-    send_table("packets", in_scope(table_named("packets").concat([one.packets for one in decoded]), options), captures, output)
+    send_table(
+        "packets", in_scope(table_named("packets").concat([one.packets for one in decoded]), options), captures, output
+    )
     if folder and output.format == Format.PARQUET:
         write_whole(folder / "counts.json", counts_text(captures, failures).encode())
     tell(captures, failures, words)

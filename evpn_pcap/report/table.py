@@ -1,7 +1,5 @@
 """One table -> text, JSON or CSV: what `packets`, `events`, `flows` and their sisters print."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,12 +21,15 @@ def as_json(name: str, told: Told) -> str:
 
 
 def as_csv(name: str, told: Told) -> str:  # noqa: ARG001  # one signature for all formats
-    """Return a header and one line a row; no cell is ever a formula, lists are separated by semicolons."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(told)
-    writer.writerows(zip(*(_cells(column, cell) for column in told.values()), strict=True))
-    return out.getvalue()
+    """Return a header and one line a row (RFC 4180); no cell is ever a formula, lists are separated by semicolons."""
+    columns = [_cells(column, _csv_cell) for column in told.values()]
+    return "".join(",".join(row) + "\n" for row in (tuple(told), *zip(*columns, strict=True)))
+
+
+def _csv_cell(text: str) -> str:
+    """Return text as a CSV file holds it, in quotes where it needs them."""
+    safe = cell(text)
+    return '"' + safe.replace('"', '""') + '"' if "," in safe or '"' in safe else safe
 
 
 def as_text(name: str, told: Told) -> str:
@@ -72,10 +73,28 @@ def _whole(value: Any) -> Any:
 
 def _cells(column: list[Any], guard: Callable[[str], str]) -> list[str]:
     """Return a column as text; each distinct value is written and guarded once."""
-    if not {list, tuple}.isdisjoint(map(type, column)):
+    kinds = set(map(type, column))
+    if kinds == {int}:
+        return list(map(str, column))
+    if kinds == {type(None)}:
+        return [""] * len(column)
+    if kinds == {str} and _is_harmless(column):
+        return column
+    if not kinds.isdisjoint({list, tuple}):
         column = ["; ".join(map(str, one or ())) for one in column]
     told = {one: _cell(one, guard) for one in set(column)}
-    return [told[one] for one in column]
+    return list(map(told.__getitem__, column))
+
+
+def _is_harmless(column: list[str]) -> bool:
+    """Return whether no text of a column needs a guard in any format: all asked at once."""
+    whole = "".join(column)
+    return (
+        whole.isprintable()
+        and '"' not in whole
+        and "," not in whole
+        and all(one.isalnum() for one in {text[:1] for text in column})
+    )
 
 
 def _cell(value: Any, guard: Callable[[str], str]) -> str:

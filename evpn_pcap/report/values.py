@@ -11,7 +11,20 @@ from typing import Any
 import pandas as pd
 
 from evpn_pcap.addresses import capture_of, mac_text, number_of
-from evpn_pcap.columns import HASH, MAC, MAYBE_SPAN, MAYBE_TIME, OCTETS, SPAN, TABLES, TIME, Column, Table
+from evpn_pcap.columns import (
+    HASH,
+    IDS,
+    MAC,
+    MAYBE_SPAN,
+    MAYBE_TIME,
+    OCTETS,
+    SPAN,
+    TABLES,
+    TEXTS,
+    TIME,
+    Column,
+    Table,
+)
 from evpn_pcap.model import FOREVER, Capture
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,13 +81,10 @@ def _clock_of(table: Table) -> str | None:
 
 def _written_column(column: Column, series: pd.Series, names: Mapping[int, str]) -> tuple[str, list[Any]]:
     """Return one column's written name and values."""
-    if column.name in ("frame_id", "capture_id"):
-        tell = (
-            (lambda one: frame_text(one, names))
-            if column.name == "frame_id"
-            else (lambda one: names.get(one, str(one)))
-        )
-        return column.name.removesuffix("_id"), _each(series, tell)
+    if column.name == "frame_id":
+        return "frame", _frames(series, names)
+    if column.name == "capture_id":
+        return "capture", _each(series, lambda one: names.get(one, str(one)))
     if column.name == "frame_ids":
         return "frames", [[frame_text(int(one), names) for one in ids] for ids in series]
     if column.name in _LISTS:
@@ -87,12 +97,28 @@ def _written_column(column: Column, series: pd.Series, names: Mapping[int, str])
         return column.name, [one.hex() for one in series]
     if column.kind in (TIME, MAYBE_TIME, SPAN, MAYBE_SPAN):
         return column.name, [None if one == FOREVER else one for one in _plain(series)]
-    return column.name, [list(one) if isinstance(one, tuple) else one for one in _plain(series)]
+    if column.kind is IDS or column.kind is TEXTS:
+        return column.name, [list(one) for one in series]
+    return column.name, _plain(series)
+
+
+def _frames(series: pd.Series, names: Mapping[int, str]) -> list[str | None]:
+    """Return frame ids as references; the names are looked up once a capture."""
+    if series.isna().any():
+        return _each(series, lambda one: frame_text(one, names))
+    captures = capture_of(series).tolist()
+    prefix = {one: f"{names.get(one, one)}:" for one in set(captures)}
+    return [prefix[one] + str(number) for one, number in zip(captures, number_of(series).tolist(), strict=True)]
 
 
 def _plain(series: pd.Series) -> list[Any]:
     """Return a column as Python values, missing ones as None."""
-    return series.astype(object).where(series.notna(), None).tolist()
+    missing = series.isna()
+    if not missing.any():
+        return series.tolist()
+    if missing.all():
+        return [None] * len(series)
+    return series.to_numpy(dtype=object, na_value=None).tolist()
 
 
 def _each(series: pd.Series, tell: Callable[[Any], Any]) -> list[Any]:
