@@ -12,6 +12,7 @@ EXTENSIONS_MOST = 8
 UNSTATED_BYTES = 1 << 24  # more than any frame has
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION)
+NEVER_UNSTATED = (58, 59)  # ICMPv6, which nothing offloads, and no next header: a length of 0 is meant
 OFFSET_BITS = 0xFFF8
 
 
@@ -21,7 +22,7 @@ def decode(layout: Layout, rows: Rows) -> Next:
     rows = layout.keeping(rows, layout.octets.u8(rows.at) >> 4 == 6, "ipv6.version")
     length = layout.octets.u16(rows.at + 4).astype(np.int64)
     # 0 stands for a jumbogram (RFC 2675), or is left by segmentation offload.
-    length[(length == 0) & (layout.octets.u8(rows.at + 6) != 59)] = UNSTATED_BYTES
+    length[(length == 0) & ~np.isin(layout.octets.u8(rows.at + 6), NEVER_UNSTATED)] = UNSTATED_BYTES
     rows = replace(rows.within(length + HEADER_BYTES), network=6)
     layout.network_at[rows.record] = rows.at
     protocol = layout.octets.u8(rows.at + 6)
