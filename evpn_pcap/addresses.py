@@ -25,7 +25,7 @@ def mac_number(text: str) -> int:
 
 def ip_text(octets: bytes) -> str:
     """Return 4 or 16 octets in network order as canonical text. Raises ValueError."""
-    return str(IPv4Address(octets) if len(octets) == 4 else IPv6Address(octets))
+    return ".".join(map(str, octets)) if len(octets) == 4 else str(IPv6Address(octets))
 
 
 def rd_text(octets: bytes) -> str:

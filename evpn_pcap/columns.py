@@ -1,26 +1,11 @@
-"""Every table of the program: its grain, columns, dtypes, units and meaning. No logic but `build`.
+"""Every table of the program: its grain, columns, dtypes, units and meaning. No logic.
 
 Optional values are nullable dtypes. One sentinel exists: an interval still open ends at
 `model.FOREVER`. IP addresses are canonical text because pandas has no 128-bit integer; text is
 made once for each distinct address of a buffer, never for each packet.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
-
-from evpn_pcap.errors import SchemaError
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How one sort of value is stored: change it here and every table follows."""
-
-    dtype: str
-    unit: str = ""
-
+from evpn_pcap.table import Column, Kind, Table
 
 TIME = Kind("int64", "ns since the Unix epoch")
 MAYBE_TIME = Kind("Int64", "ns since the Unix epoch")
@@ -49,61 +34,12 @@ OCTETS = Kind("object")  # bytes
 LENGTH = Kind("int64", "bytes")
 RATIO = Kind("float64")
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: name, how it is stored, what it says."""
-
-    name: str
-    kind: Kind
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table: name, grain (what exactly one row stands for), columns, key."""
-
-    name: str
-    grain: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-
-    def build(self, data: Mapping[str, object]) -> pd.DataFrame:
-        """Return `data` with exactly the declared columns, order and dtypes.
-
-        Raises SchemaError, naming the table, when a column is missing or undeclared.
-        """
-        declared = {column.name: column.kind.dtype for column in self.columns}
-        if wrong := declared.keys() ^ set(data.keys()):
-            raise SchemaError(f"{self.name}: {sorted(wrong)} missing or undeclared")
-        return pd.DataFrame({name: _as_series(data[name], dtype) for name, dtype in declared.items()})
-
-    def empty(self) -> pd.DataFrame:
-        """Return the table without rows."""
-        return self.build({column.name: [] for column in self.columns})
-
-    def concat(self, frames: list[pd.DataFrame]) -> pd.DataFrame:
-        """Return the rows of several frames of this table, in order, index reset."""
-        filled = [frame for frame in frames if len(frame)]
-        if not filled:
-            return self.empty()
-        return pd.concat(filled, ignore_index=True)[[column.name for column in self.columns]]
-
-
-def _as_series(values: object, dtype: str) -> pd.Series:
-    """Return values as a Series of the dtype, with a plain index."""
-    wanted: Any = dtype  # the stubs list dtypes as literals; ours is a declaration
-    found: Any = values
-    series: pd.Series = found if isinstance(found, pd.Series) else pd.Series(found, dtype=wanted)
-    return series.astype(wanted).reset_index(drop=True)
-
-
+# fmt: off
+# One line a column, so that the file reads as the tables do.
 _FRAME_ID = Column("frame_id", FRAME, "capture and frame number in one integer: the way back to the packet")
 _HOST = Column("host", WORD, "the machine that made the capture, whose clock stamped it")
 _CAPTURED = Column("captured_ns", TIME, "the host's own clock")
-_INTERFACE = Column(
-    "interface_index", INDEX, "interface in the capture: SLL2 interface index, or pcapng interface number; pcap: 0"
-)
+_INTERFACE = Column("interface_index", INDEX, "interface in the capture: SLL2 interface index, or pcapng interface number; pcap: 0")
 _DIRECTION = Column("direction", WORD, "incoming | outgoing, where the capture says so (Linux cooked, epb_flags)")
 _TIME = Column("time_ns", TIME, "the common clock (the reference host's)")
 _MARGIN = Column("margin_ns", SPAN, "bound on the error of time_ns; FOREVER where the host is not aligned")
@@ -115,11 +51,7 @@ _LAYERS = (
     Column("inner_vlan_id", VLAN, "802.1Q tag of the frame inside VXLAN"),
     Column("source_mac", MAC, "Ethernet source of the innermost frame"),
     Column("destination_mac", MAC, "Ethernet destination of the innermost frame; missing in Linux cooked captures"),
-    Column(
-        "is_multicast",
-        FLAG,
-        "the innermost frame was sent to a group or to everybody (destination MAC, or SLL packet type)",
-    ),
+    Column("is_multicast", FLAG, "the innermost frame was sent to a group or to everybody (destination MAC, or SLL packet type)"),
 )
 
 INTERFACES = Table(
@@ -138,16 +70,8 @@ INTERFACES = Table(
         Column("arp_count", COUNT, "records that carry ARP or RARP, inside or outside VXLAN"),
         Column("nd_count", COUNT, "records that carry ND, inside or outside VXLAN"),
         Column("bgp_count", COUNT, "records of TCP port 179"),
-        Column(
-            "first_ns",
-            MAYBE_TIME,
-            "earliest record, the host's own clock; or when the capture was started, if the file says",
-        ),
-        Column(
-            "last_ns",
-            MAYBE_TIME,
-            "latest record, the host's own clock; or when the capture was ended, if the file says",
-        ),
+        Column("first_ns", MAYBE_TIME, "earliest record, the host's own clock; or when the capture was started, if the file says"),
+        Column("last_ns", MAYBE_TIME, "latest record, the host's own clock; or when the capture was ended, if the file says"),
         Column("dropped_count", MAYBE_COUNT, "records lost by the capturing program, if the file says"),
     ),
     ("capture_id", "interface_index"),
@@ -164,33 +88,19 @@ PACKETS = Table(
         _DIRECTION,
         *_LAYERS,
         Column("protocol", WORD, "arp | rarp | nd | bgp"),
-        Column(
-            "operation",
-            CODE,
-            "ARP operation, or ICMPv6 type (133 RS, 134 RA, 135 NS, 136 NA, 137 redirect); missing for bgp",
-        ),
+        Column("operation", CODE, "ARP operation, or ICMPv6 type (133 RS, 134 RA, 135 NS, 136 NA, 137 redirect); missing for bgp"),
         Column("sender_mac", MAC, "ARP sender hardware address; source link-layer address option of ND"),
         Column("sender_ip", IP, "ARP sender protocol address; IPv6 source of ND; IP source of bgp"),
         Column("target_mac", MAC, "ARP target hardware address; target link-layer address option of ND"),
-        Column(
-            "target_ip", IP, "ARP target protocol address; target field of NS, NA and redirect; IP destination of bgp"
-        ),
+        Column("target_ip", IP, "ARP target protocol address; target field of NS, NA and redirect; IP destination of bgp"),
         Column("destination_ip", IP, "IPv6 destination of ND; missing for ARP"),
         Column("hop_limit", CODE, "IPv6 hop limit of ND (RFC 4861: must be 255); IPv4 TTL or hop limit of bgp"),
         Column("has_router_flag", FLAG, "R of an NA"),
         Column("has_solicited_flag", FLAG, "S of an NA"),
         Column("has_override_flag", FLAG, "O of an NA"),
         Column("options", TEXT, "ND options in order as type:hex, separated by blanks"),
-        Column(
-            "frame_key",
-            HASH,
-            "hash of EtherType, source MAC and network layer (TTL and checksums left out, padding cut): equal for one frame at all vantage points",
-        ),
-        Column(
-            "stop_reason",
-            TEXT,
-            "why decoding stopped before the end of what we know (vxlan.truncated ...); empty when whole",
-        ),
+        Column("frame_key", HASH, "hash of EtherType, source MAC and network layer (TTL and checksums left out, padding cut): equal for one frame at all vantage points"),
+        Column("stop_reason", TEXT, "why decoding stopped before the end of what we know (vxlan.truncated ...); empty when whole"),
     ),
     ("frame_id",),
 )
@@ -211,11 +121,7 @@ ANCHORS = Table(
         Column("source_port", PORT, "TCP, UDP, SCTP; missing otherwise"),
         Column("destination_port", PORT, "TCP, UDP, SCTP; missing otherwise"),
         Column("length_bytes", LENGTH, "innermost frame on the wire, without VXLAN"),
-        Column(
-            "anchor_key",
-            HASH,
-            "hash of the innermost IP packet without TTL, checksums, DSCP and ECN: equal for one packet on all hosts, bridged or routed",
-        ),
+        Column("anchor_key", HASH, "hash of the innermost IP packet without TTL, checksums, DSCP and ECN: equal for one packet on all hosts, bridged or routed"),
         Column("is_request", FLAG, "ICMP echo request; ICMP echo reply is false; missing otherwise"),
     ),
     ("frame_id",),
@@ -271,11 +177,7 @@ STREAM_BYTES = Table(
         Column("receiver_port", PORT, "TCP destination port"),
         Column("sequence", NUMBER, "TCP sequence number of the first octet"),
         Column("octets", OCTETS, "new in-order octets; empty for an event"),
-        Column(
-            "event",
-            WORD,
-            "data | start (SYN seen) | reset (RST) | end (FIN) | gap (octets missing before these) | preexisting (first data without SYN)",
-        ),
+        Column("event", WORD, "data | start (SYN seen) | reset (RST) | end (FIN) | gap (octets missing before these) | preexisting (first data without SYN)"),
     ),
     ("stream_id", "frame_id", "sequence"),
 )
@@ -317,11 +219,7 @@ UPDATES = Table(
         Column("receiver_port", PORT, "TCP destination port"),
         Column("sequence", NUMBER, "TCP sequence number of the message's first octet: equal at every host that saw it"),
         Column("nlri_index", INDEX, "position in the message"),
-        Column(
-            "action",
-            WORD,
-            "advertise | withdraw | end-of-rib | open | notification | refresh | start | reset | end | gap | preexisting",
-        ),
+        Column("action", WORD, "advertise | withdraw | end-of-rib | open | notification | refresh | start | reset | end | gap | preexisting"),
         *_ROUTE_FIELDS,
         Column("esi_key", TEXT, "the ESI where it is part of the route's key (types 1 and 4); else missing"),
         Column("originator_ip", IP, "ORIGINATOR_ID attribute (route reflection)"),
@@ -357,11 +255,7 @@ SESSIONS = Table(
         Column("sender_ip", IP, "BGP speaker"),
         Column("receiver_ip", IP, "BGP speaker"),
         Column("first_ns", TIME, "first message seen, common clock"),
-        Column(
-            "complete_ns",
-            TIME,
-            "from when on the table of this direction is known whole: start of the session seen and End-of-RIB received; FOREVER if never",
-        ),
+        Column("complete_ns", TIME, "from when on the table of this direction is known whole: start of the session seen and End-of-RIB received; FOREVER if never"),
         Column("last_ns", TIME, "last message seen, or the reset"),
         _MARGIN,
         Column("gap_count", COUNT, "gaps in the octets: after one the table is no longer known whole"),
@@ -408,11 +302,7 @@ EVENTS = Table(
         Column("message", WORD, "request | reply | announcement | rs | ra | redirect"),
         Column("kind", WORD, "resolution | refresh | probe | announcement; missing for answers and router messages"),
         Column("vni", VNI, "as encapsulated; missing outside VXLAN"),
-        Column(
-            "segment",
-            TEXT,
-            "broadcast domain: vni:N where known, else vlan:N@host or the like; first part of every key",
-        ),
+        Column("segment", TEXT, "broadcast domain: vni:N where known, else vlan:N@host or the like; first part of every key"),
         Column("outer_source_ip", IP, "encapsulating VTEP"),
         Column("outer_destination_ip", IP, "VTEP that the copy went to"),
         Column("source_mac", MAC, "Ethernet source of the innermost frame"),
@@ -450,9 +340,7 @@ FLOWS = Table(
         Column("delay_median_ns", MAYBE_SPAN, "median one-way delay"),
         Column("delay_max_ns", MAYBE_SPAN, "greatest one-way delay"),
         Column("delay_margin_ns", MAYBE_SPAN, "bound on the error of these delays from the two clocks"),
-        Column(
-            "is_direction_known", FLAG, "false: which host is nearer to the source is not known, and delays are missing"
-        ),
+        Column("is_direction_known", FLAG, "false: which host is nearer to the source is not known, and delays are missing"),
     ),
     ("vni", "ip_protocol", "source_ip", "destination_ip", "source_port", "destination_port", "from_host", "to_host"),
 )
@@ -506,4 +394,5 @@ FOUND = Table(
 TABLES = (
     INTERFACES, POINTS, PACKETS, ANCHORS, SEGMENTS, STREAM_BYTES, UPDATES, SESSIONS, ROUTES,
     EVENTS, FLOWS, RESOLUTIONS, FOUND, ANOMALIES,
-)  # fmt: skip
+)
+# fmt: on

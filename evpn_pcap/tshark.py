@@ -21,6 +21,7 @@ from evpn_pcap import columns
 from evpn_pcap.addresses import frame_id
 from evpn_pcap.errors import CaptureError, DependencyError
 from evpn_pcap.model import Capture, Decoded, Note, Options, Role, Source
+from evpn_pcap.table import Table
 from evpn_pcap.tshark_fields import WALK, Dissection, anchor_key, dissect, frame_key, length_bytes
 
 START_SECONDS = 120  # loading dissectors on a busy machine
@@ -218,7 +219,7 @@ def _interface_index(one: Dissection, facts: _FileFacts) -> int:
 
 
 def _rows(
-    table: columns.Table,
+    table: Table,
     source: Source,
     pairs: Sequence[tuple[Dissection, int]],
     row: Callable[[Dissection], dict[str, Any] | None],

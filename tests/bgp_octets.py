@@ -10,6 +10,7 @@ import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.addresses import frame_id
+from evpn_pcap.table import Table
 
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, REFRESH = 1, 2, 3, 4, 5
 EVPN = pack(">HB", 25, 70)
@@ -80,7 +81,7 @@ def imet(speaker: str = ALICE) -> bytes:
 END_OF_RIB = update(attribute(15, EVPN, 0x80))  # RFC 4724, 2
 
 
-def connection_table(table: columns.Table, rows: list[dict[str, object]]) -> pd.DataFrame:
+def connection_table(table: Table, rows: list[dict[str, object]]) -> pd.DataFrame:
     """Return a table whose rows default to one connection from ALICE to BOB seen at host h."""
     known = {
         "frame_id": 0, "host": "h", "captured_ns": 0, "stream_id": 0, "interface_index": 0, "direction": None,

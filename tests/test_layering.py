@@ -11,7 +11,7 @@ from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "evpn_pcap"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHARED = {"columns", "model", "errors", "addresses", "order"}
+SHARED = {"columns", "table", "model", "errors", "addresses", "order"}
 STAGES = {
     *("clocks", "decode", "events", "flows", "resolutions", "routes"),
     *("sightings", "sources", "streams", "summary", "tshark", "vantage"),
@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "__init__": {"model", "pipeline"},
     "addresses": set(),
     "cli": {"pipeline", "report", "plots", "scale", "model", "errors", "__init__"},
-    "columns": {"errors"},
+    "columns": {"table"},
+    "table": {"errors"},
     "errors": set(),
     "model": set(),
     "order": {"model"},

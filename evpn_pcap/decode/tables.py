@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap.addresses import frame_id
-from evpn_pcap.columns import IP, TEXT, Column, Table
+from evpn_pcap.columns import IP, TEXT
+from evpn_pcap.table import Column, Table
 from evpn_pcap.decode import cooked, ethernet, vxlan
 from evpn_pcap.decode.interned import Addresses
 from evpn_pcap.decode.layout import COOKED, ETHERNET, MISSING, Layout

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from evpn_pcap.columns import TABLES, Table
+from evpn_pcap.columns import TABLES
 from evpn_pcap.report.table import aligned, json_text
+from evpn_pcap.table import Table
 
 
 def as_text() -> str:

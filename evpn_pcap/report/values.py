@@ -22,10 +22,9 @@ from evpn_pcap.columns import (
     TABLES,
     TEXTS,
     TIME,
-    Column,
-    Table,
 )
 from evpn_pcap.model import FOREVER, Capture
+from evpn_pcap.table import Column, Table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LISTS = {"route_targets"}  # text of several words, separated by blanks

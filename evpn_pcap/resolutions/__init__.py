@@ -41,7 +41,8 @@ def resolve(
     seen = evidence.witnesses(rows, points, own, places)
     asked_back = evidence.asks_back(rows, requests)
     rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]))
-    rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back))
+    heard = seen.loc[seen["is_ingress"] & seen["covers"] & ~seen["lost"], "row_id"]
+    rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back), is_ingress_heard=rows.index.isin(heard))
     rows = rows.join(answers.natures(rows, told, anchors, points, places, options))
     rows = rows.assign(is_silent=answers.silences(rows, anchors, points))
     rows = rows.assign(outcome=_outcomes(rows))

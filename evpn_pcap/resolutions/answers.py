@@ -119,10 +119,11 @@ def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame,
     from_target = rows.index.isin(first.loc[arrived | at_origin | elsewhere, "row_id"])
     answerer_vtep = vtep_of(rows["target_mac"], rows["time_ns"], placement)
     is_remote = answerer_vtep.notna() & rows["ingress_vtep"].notna() & (answerer_vtep != rows["ingress_vtep"])
-    kept = rows["is_kept"]
     is_answered = rows["answer_id"].notna()
-    # A request that stayed at the ingress VTEP can only have been answered there.
-    by_vtep = is_answered & ~from_target & kept & (rows["is_gateway"] | is_remote | rows.index.isin(absent["row_id"]))
+    # An answer that did not arrive over the underlay was given at the ingress VTEP: so was that to
+    # a request that stayed there, and one that its captured underlay does not show.
+    here = rows["is_kept"] | (rows["is_ingress_heard"] & ~rows.index.isin(first.loc[first["vni"].notna(), "row_id"]))
+    by_vtep = is_answered & ~from_target & here & (rows["is_gateway"] | is_remote | rows.index.isin(absent["row_id"]))
     return pd.Series(
         np.select(
             [

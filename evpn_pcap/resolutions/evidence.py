@@ -124,7 +124,7 @@ def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, place
     found = pairs.assign(
         rank=(2 - is_ingress.fillna(value=False).astype(int) - is_underlay.astype(int)).astype("int64"),
         assumption=text.where(is_link & ~is_known & ~is_underlay, ""),
-        to_target=to_target.fillna(value=False).astype(bool),
+        is_ingress=is_ingress.fillna(value=False).astype(bool),
     )[on_path.fillna(value=False).astype(bool)]
     return _with_coverage(found)
 

@@ -1,0 +1,155 @@
+"""INTERFACES and what was seen there -> POINTS: where each vantage point sits, by its content.
+
+Names are not trusted: a host is a hypervisor because VXLAN or BGP was seen there, its VTEP address
+is the one that sends what leaves, and a point is one machine's link because that machine's MAC
+is an end of every unicast frame there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap import columns
+from evpn_pcap.addresses import capture_of
+from evpn_pcap.model import FOREVER, Capture, Options, Role
+from evpn_pcap.vantage.stations import find_stations, forwarding_hosts
+from evpn_pcap.vantage.vteps import vtep_addresses
+
+COOKED_LINK_TYPES = (113, 276)  # tcpdump -i any (tcpdump.org link types)
+
+
+def find_points(
+    interfaces: pd.DataFrame, packets: pd.DataFrame, anchors: pd.DataFrame, options: Options
+) -> pd.DataFrame:
+    """Return POINTS: one row per host, point and interface, ring-buffer files taken together.
+
+    Reads INTERFACES, PACKETS and ANCHORS. Coverage is that of the whole file: an interface of an
+    `-i any` capture that was silent for a while was listened to all the same. What the fabric file
+    states (options.hosts) goes before what is inferred.
+    """
+    points = _grouped(_with_file_coverage(interfaces))
+    frames = _frames(packets, anchors, points)
+    points = points.assign(
+        is_hypervisor=points["host"].isin(_hypervisors(interfaces, frames, options)).astype("boolean"),
+        vtep_ip=points["host"].map(vtep_addresses(frames, options)),
+        station_mac=points["point_id"].map(find_stations(frames)).astype("UInt64"),
+    )
+    in_vxlan = _share_encapsulated(frames)
+    points = points.assign(role=_roles(points, in_vxlan))
+    return columns.POINTS.build({column.name: points[column.name] for column in columns.POINTS.columns})
+
+
+def with_roles(captures: Sequence[Capture], points: pd.DataFrame) -> tuple[Capture, ...]:
+    """Return the captures with the role of their point, `any` where a file holds several interfaces."""
+    roles = points[["capture_ids", "role"]].explode("capture_ids").groupby("capture_ids")["role"].agg(tuple)
+    pairs = zip(roles.index.astype(int), roles, strict=True)
+    shown = {capture: found[0] if len(found) == 1 else str(Role.ANY) for capture, found in pairs}
+    return tuple(replace(capture, role=shown.get(capture.capture_id, capture.role)) for capture in captures)
+
+
+def _hypervisors(interfaces: pd.DataFrame, frames: pd.DataFrame, options: Options) -> set[str]:
+    """Return the hosts that run a VTEP: stated, or they carry VXLAN or BGP, or forward frames."""
+    carries = interfaces[(interfaces["bgp_count"] > 0) | (interfaces["vxlan_count"] > 0)]
+    found = set(carries["host"]) | forwarding_hosts(frames)
+    stated = {host: facts.role for host, facts in options.hosts.items() if facts.role}
+    return {host for host in found if host not in stated} | {host for host, role in stated.items() if role != "vm"}
+
+
+def _with_file_coverage(interfaces: pd.DataFrame) -> pd.DataFrame:
+    """Return INTERFACES with the first and last moment of the whole file, and a name for each point."""
+    by_file = interfaces.groupby("capture_id")
+    is_one = by_file["interface_index"].transform("size") == 1
+    number = interfaces["interface_index"].astype("str")
+    unnamed = interfaces["point"].where(is_one & (interfaces["link_type"] != 276), interfaces["point"] + "#" + number)
+    return interfaces.assign(
+        first_ns=by_file["first_ns"].transform("min"),
+        last_ns=by_file["last_ns"].transform("max"),
+        label=interfaces["name"].fillna(unnamed),
+    )
+
+
+def _grouped(interfaces: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per vantage point with what INTERFACES tells about it."""
+    keys = ["host", "label", "interface_index"]
+    grouped = interfaces.groupby(keys, sort=True)
+    points = grouped.agg(
+        capture_ids=("capture_id", lambda ids: tuple(sorted(ids))),
+        link_type=("link_type", "first"),
+        arp_count=("arp_count", "sum"),
+        nd_count=("nd_count", "sum"),
+        bgp_count=("bgp_count", "sum"),
+        vxlan_count=("vxlan_count", "sum"),
+        first_ns=("first_ns", "min"),
+        last_ns=("last_ns", "max"),
+        packet_count=("packet_count", "sum"),
+    ).reset_index()
+    dropped = grouped["dropped_count"].sum(min_count=1).reset_index(drop=True)
+    return points.rename(columns={"label": "point"}).assign(
+        point_id=np.arange(len(points)),
+        dropped_count=dropped,
+        shows_arp=points["arp_count"] > 0,
+        shows_nd=points["nd_count"] > 0,
+        shows_vxlan=points["vxlan_count"] > 0,
+        first_ns=points["first_ns"].fillna(FOREVER).astype("int64"),
+        last_ns=points["last_ns"].fillna(-FOREVER).astype("int64"),
+    )
+
+
+def _frames(packets: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return every frame that became a row, with its point and one key for its identity."""
+    shared = [
+        "frame_id", "host", "captured_ns", "interface_index", "direction", "outer_source_ip", "outer_destination_ip",
+        "vni", "source_mac", "destination_mac", "is_multicast",
+    ]  # fmt: skip
+    neighbour = packets[packets["protocol"] != "bgp"]
+    frames = pd.concat(
+        [
+            neighbour[shared].assign(key=neighbour["frame_key"], **_asked_and_told(neighbour)),
+            anchors[shared].assign(key=anchors["anchor_key"], sender_ip=anchors["source_ip"]),
+        ],
+        ignore_index=True,
+    )
+    place = points[["point_id", "capture_ids", "interface_index", "link_type"]].explode("capture_ids")
+    place = place.rename(columns={"capture_ids": "capture_id"}).astype({"capture_id": "int64"})
+    place = place.assign(is_cooked=place.pop("link_type").isin(COOKED_LINK_TYPES))
+    frames = frames.assign(capture_id=capture_of(frames["frame_id"]), is_encapsulated=frames["vni"].notna())
+    return frames.merge(place, on=["capture_id", "interface_index"], how="left", validate="many_to_one")
+
+
+def _asked_and_told(packets: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the address that each request asks for, that each answer tells of, and that each is sent from."""
+    is_arp = packets["protocol"] == "arp"
+    asks = (is_arp & (packets["operation"] == 1)) | (packets["operation"] == 135)
+    answers = (is_arp & (packets["operation"] == 2)) | (packets["operation"] == 136)
+    told = packets["sender_ip"].where(is_arp, packets["target_ip"])
+    about = {"asks_for": packets["target_ip"].where(asks), "tells_of": told.where(answers)}
+    return {**about, "sender_ip": packets["sender_ip"]}
+
+
+def _share_encapsulated(frames: pd.DataFrame) -> pd.Series:
+    """Return, per point, the share of its bare frames that the same host also shows inside VXLAN."""
+    inside = frames.loc[frames["is_encapsulated"], ["host", "key"]].drop_duplicates()
+    bare = frames.loc[~frames["is_encapsulated"] & frames["point_id"].notna(), ["point_id", "host", "key"]]
+    found = bare.merge(inside, on=["host", "key"], how="left", indicator=True, validate="many_to_one")
+    return found.assign(is_inside=found["_merge"] == "both").groupby("point_id")["is_inside"].mean()
+
+
+def _roles(points: pd.DataFrame, in_vxlan: pd.Series) -> np.ndarray:
+    """Return the role of each point, from what was seen there."""
+    is_vxlan = points["point_id"].map(in_vxlan).fillna(0) > 0.95
+    has_station = points["station_mac"].notna()
+    is_cooked = points["link_type"].isin(COOKED_LINK_TYPES)
+    return np.select(
+        [
+            points["shows_vxlan"] | (points["bgp_count"] > 0),
+            points["is_hypervisor"] & is_vxlan,
+            points["is_hypervisor"] & has_station,
+            points["is_hypervisor"] & ~is_cooked & (points["shows_arp"] | points["shows_nd"]),
+            ~points["is_hypervisor"] & has_station,
+            is_cooked,
+        ],
+        [Role.UNDERLAY, Role.VXLAN, Role.TAP, Role.BRIDGE, Role.VM, Role.ANY],
+        Role.UNKNOWN,
+    )
