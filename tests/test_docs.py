@@ -1,4 +1,7 @@
-"""The README says what the program says, and its commands give what it shows."""
+"""The README says what the program says, and its commands give what it shows.
+
+`python -m tests.test_docs` writes the tables and the runs anew; the diff is then reviewed.
+"""
 
 import re
 import shlex
@@ -114,15 +117,8 @@ def test_readme_runs(block, tmp_path):
     """A command in the README prints the lines that the README shows under it; `...` stands for lines left out."""
     (tmp_path / "samples").symlink_to(PROJECT / "samples")
     command, *shown = block.splitlines()
-    program = [sys.executable, "-c", "from evpn_pcap.cli import main; main()"]
 
-    ended = subprocess.run(
-        [*program, *shlex.split(command.removeprefix("$ evpn-pcap"))],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = ran(command, tmp_path)
 
     assert ended.returncode == 0, ended.stderr
     assert re.fullmatch(pattern(shown), ended.stdout, re.DOTALL), ended.stdout
@@ -140,3 +136,27 @@ def test_readme_shows_a_run():
 
     assert runs()
     assert [link for link in links if not (PROJECT / Path(link)).exists()] == []
+
+
+def ran(command, folder):
+    """Run one command of the README."""
+    program = [sys.executable, "-c", "from evpn_pcap.cli import main; main()"]
+    arguments = shlex.split(command.removeprefix("$ evpn-pcap"))
+    return subprocess.run([*program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def refresh():
+    """Write the README's tables and whole runs as the program gives them now."""
+    text = README.read_text(encoding="utf-8")
+    for table in (command_table, option_table, rule_table):
+        told = table()
+        head = "".join(told.splitlines(keepends=True)[:2])
+        text = re.sub(re.escape(head) + r"(?:\|.*\n)*", told.replace("\\", r"\\"), text)
+    for block in (one for one in runs() if "\n...\n" not in one):
+        command = block.splitlines()[0]
+        text = text.replace(block, f"{command}\n{ran(command, PROJECT).stdout}")
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    refresh()

@@ -117,7 +117,8 @@ def _plain(series: pd.Series) -> list[Any]:
         return series.tolist()
     if missing.all():
         return [None] * len(series)
-    return series.to_numpy(dtype=object, na_value=None).tolist()
+    told: list[Any] = series.to_numpy(dtype=object, na_value=None).tolist()  # type: ignore[call-overload]  # None is right
+    return told
 
 
 def _each(series: pd.Series, tell: Callable[[Any], Any]) -> list[Any]:
