@@ -125,7 +125,7 @@ class Options:
     since_ns: int | None = None
     until_ns: int | None = None
     reader: str = "native"  # "native" | "tshark"
-    anchors_per_second_count: int = 2000  # bound on sampled ordinary frames per capture
+    anchors_per_second_count: int = 2000  # bound on sampled ordinary frames per capture; 0: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """`packets`: the first stage's table, and where every record went."""
 
+from dataclasses import replace
+
 from evpn_pcap.cli.options import Format, Output, Reading, Scope, Words
 from evpn_pcap.cli.output import say, write_whole
 from evpn_pcap.cli.stage import send_table
@@ -14,7 +16,7 @@ def packets(reading: Reading, scope: Scope, output: Output, words: Words) -> int
     Example: evpn-pcap packets pve1-ens18.pcap --format csv > packets.csv
     """
     folder = folder_of(output)
-    options = options_of(reading, scope)
+    options = replace(options_of(reading, scope), anchors_per_second_count=0)  # the clocks' sample is not shown
     from evpn_pcap.pipeline import read_captures
 
     with running(reading, words) as run:

@@ -66,7 +66,9 @@ class Emitted:
         return frame(layout, rows.record, self._capture_id)
 
     def _sample(self, layout: Layout) -> None:
-        """Choose among the ordinary packets of a batch; count all before choosing any."""
+        """Choose among the ordinary packets of a batch, if any are wanted; count all before choosing any."""
+        if not self._sampler.wanted_count:
+            return
         for network in (4, 6):
             groups = [rows for rows in layout.leaves.get("ordinary", []) if rows.network == network]
             if not groups:

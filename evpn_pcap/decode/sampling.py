@@ -25,7 +25,7 @@ class Sampler:
     """Counts packets by second and level, and tells the least level that is kept of a second."""
 
     def __init__(self, wanted_count: int) -> None:
-        self._wanted_count = wanted_count
+        self.wanted_count = wanted_count
         self._seconds = np.zeros(0, np.int64)
         self._counts = np.zeros((0, LEVELS), np.int64)
         self._least: dict[int, int] = {}  # of seconds of which not everything is kept
@@ -42,7 +42,7 @@ class Sampler:
         counts[np.searchsorted(merged, seconds)] += fresh
         # Packets of this level and rarer, one more column for "none of them".
         kept = np.pad(counts[:, ::-1].cumsum(axis=1)[:, ::-1], ((0, 0), (0, 1)))
-        least = (kept <= self._wanted_count).argmax(axis=1)
+        least = (kept <= self.wanted_count).argmax(axis=1)
         for dense in np.flatnonzero(least):
             self._least[int(merged[dense])] = max(int(least[dense]), self._least.get(int(merged[dense]), 0))
         self._seconds, self._counts = merged[-OPEN_SECONDS_MOST:], counts[-OPEN_SECONDS_MOST:]
