@@ -31,13 +31,13 @@ def find_points(
     """
     points = _grouped(_with_file_coverage(interfaces))
     frames = _frames(packets, anchors, points)
+    hypervisors = _hypervisors(interfaces, frames, options)
     points = points.assign(
-        is_hypervisor=points["host"].isin(_hypervisors(interfaces, frames, options)).astype("boolean"),
+        is_hypervisor=points["host"].isin(hypervisors).astype("boolean"),
         vtep_ip=points["host"].map(vtep_addresses(frames, options)),
-        station_mac=points["point_id"].map(find_stations(frames)).astype("UInt64"),
+        station_mac=points["point_id"].map(find_stations(frames, hypervisors)).astype("UInt64"),
     )
-    in_vxlan = _share_encapsulated(frames)
-    points = points.assign(role=_roles(points, in_vxlan))
+    points = points.assign(role=_roles(points, frames))
     return columns.POINTS.build({column.name: points[column.name] for column in columns.POINTS.columns})
 
 
@@ -136,16 +136,25 @@ def _share_encapsulated(frames: pd.DataFrame) -> pd.Series:
     return found.assign(is_inside=found["_merge"] == "both").groupby("point_id")["is_inside"].mean()
 
 
-def _roles(points: pd.DataFrame, in_vxlan: pd.Series) -> np.ndarray:
-    """Return the role of each point, from what was seen there."""
-    is_vxlan = points["point_id"].map(in_vxlan).fillna(0) > 0.95
+def _roles(points: pd.DataFrame, frames: pd.DataFrame) -> np.ndarray:
+    """Return the role of each point, from what was seen there.
+
+    On a hypervisor the vxlan device shows only what is also inside VXLAN, and least of all; of
+    several points with one station the tap shows the most answers to it (proxied ones appear
+    nowhere else), and of equals it shows less than the bridge device.
+    """
+    is_bare = points["is_hypervisor"] & ~points["shows_vxlan"]
+    least = points[is_bare].groupby("host")["packet_count"].min().reindex(points["host"]).to_numpy()
+    is_vxlan = (points["point_id"].map(_share_encapsulated(frames)).fillna(0) > 0.95) & (
+        points["packet_count"] == least
+    )
     has_station = points["station_mac"].notna()
     is_cooked = points["link_type"].isin(COOKED_LINK_TYPES)
     return np.select(
         [
             points["shows_vxlan"] | (points["bgp_count"] > 0),
-            points["is_hypervisor"] & is_vxlan,
-            points["is_hypervisor"] & has_station,
+            points["is_hypervisor"] & is_vxlan & ~has_station,
+            points["is_hypervisor"] & has_station & points["point_id"].isin(_nearest(points, frames)),
             points["is_hypervisor"] & ~is_cooked & (points["shows_arp"] | points["shows_nd"]),
             ~points["is_hypervisor"] & has_station,
             is_cooked,
@@ -153,3 +162,15 @@ def _roles(points: pd.DataFrame, in_vxlan: pd.Series) -> np.ndarray:
         [Role.UNDERLAY, Role.VXLAN, Role.TAP, Role.BRIDGE, Role.VM, Role.ANY],
         Role.UNKNOWN,
     )
+
+
+def _nearest(points: pd.DataFrame, frames: pd.DataFrame) -> pd.Series:
+    """Return, of the points of one host that have one station, the point_id of the nearest to it."""
+    stations = points.set_index("point_id")["station_mac"]
+    answers = frames[frames["tells_of"].notna() & ~frames["is_encapsulated"]]
+    to_it = answers[answers["destination_mac"] == answers["point_id"].map(stations)]
+    counted = points.assign(answer_count=points["point_id"].map(to_it.groupby("point_id").size()).fillna(0))
+    ordered = counted[counted["station_mac"].notna() & ~counted["shows_vxlan"]].sort_values(
+        ["answer_count", "packet_count", "point_id"], ascending=[False, True, True]
+    )
+    return ordered.drop_duplicates(["host", "station_mac"])["point_id"]

@@ -3,16 +3,18 @@
 import pandas as pd
 
 ANSWER_NS = 1_000_000_000  # a machine answers a request within this time
+LINK_NS = 150_000  # the two ends of a VM's link are nearer to each other than this
 USE_NS = 3_000_000_000  # and who has an answer uses it within this
 
 
-def find_stations(frames: pd.DataFrame) -> dict[int, int]:
+def find_stations(frames: pd.DataFrame, hypervisors: set[str]) -> dict[int, int]:
     """Return, per point, its station: the one MAC that is an end of every bare unicast frame seen there.
 
     Reads frames with point_id, key, is_encapsulated, and of ARP and ND also what they ask or tell.
     Where all unicast is between two machines, both are; then the one whose requests take longer
-    to be answered here than at another host is the nearer one. A machine answers on its own link:
-    where a request for it goes unanswered, and the asker then uses its address, it is not its link.
+    to be answered here than at another host is the nearer one, unless the two hosts may be the two
+    ends of one link. A machine answers on its own link: where a request for it goes unanswered, and
+    the asker then uses its address, it is not its link.
     """
     bare = frames[
         ~frames["is_encapsulated"] & frames["destination_mac"].notna() & ~frames["is_multicast"].fillna(value=True)
@@ -27,9 +29,38 @@ def find_stations(frames: pd.DataFrame) -> dict[int, int]:
     alone = always[always["point_id"].map(counts) == 1]
     stations = dict(zip(alone["point_id"].astype(int), alone["mac"].astype(int), strict=True))
     twos = bare[bare["point_id"].isin(counts[counts == 2].index)]
-    found = {**stations, **_nearer_stations(twos, bare)}
-    elsewhere = _answered_elsewhere(frames[~frames["is_encapsulated"]], found)
+    everything = frames[~frames["is_encapsulated"]]
+    nearer = _nearer_stations(twos, bare)
+    on_one_link = _on_one_link(everything[~everything["host"].isin(hypervisors)], bare) if nearer else set()
+    found = stations | {point: mac for point, mac in nearer.items() if point not in on_one_link}
+    elsewhere = _answered_elsewhere(everything, found)
     return {point: mac for point, mac in found.items() if point not in elsewhere}
+
+
+def _on_one_link(everything: pd.DataFrame, bare: pd.DataFrame) -> set[int]:
+    """Return points that may be the other end of another host's link: a VM's NIC and its tap.
+
+    Both ends show the same frames, and the way between them is short. The time is a hint only, and
+    is used only to claim less.
+    """
+    turns = _turns(bare[bare["host"].isin(everything["host"].unique())])
+    pairs = turns.merge(turns, on=["key", "next_key"], suffixes=("", "_there"), how="inner", validate="many_to_many")
+    pairs = pairs[pairs["host"] != pairs["host_there"]]
+    round_trip_ns = (pairs["took_ns"] - pairs["took_ns_there"]).abs()
+    least = round_trip_ns.groupby([pairs["point_id"], pairs["point_id_there"]]).min()
+    near = least[least < LINK_NS].index
+    return {int(one) for one, other in near if _shows_same(everything, one, other)}
+
+
+def _shows_same(everything: pd.DataFrame, one: int, other: int) -> bool:
+    """Return whether one point shows all that the other does between the first and the last frame that both show."""
+    shown = [everything[everything["point_id"] == point].sort_values("captured_ns")["key"] for point in (one, other)]
+    common = set(shown[0]) & set(shown[1])
+    spans = []
+    for keys in shown:
+        places = keys.isin(common).to_numpy().nonzero()[0]
+        spans.append(set(keys.iloc[places[0] : places[-1] + 1]))
+    return spans[0] <= spans[1] or spans[1] <= spans[0]
 
 
 def _answered_elsewhere(bare: pd.DataFrame, stations: dict[int, int]) -> set[int]:
