@@ -138,6 +138,8 @@ class Source:
     host: str
     point: str  # "" where the file name says none
     interface_names: Mapping[int, str] = field(default_factory=dict)  # from the fabric file
+    begin_bytes: int = 0  # a part of a large file: where its first record starts; 0: the file's first
+    end_bytes: int | None = None  # and the one behind its last record; None: the file's end
 
 
 @dataclass(frozen=True, slots=True)
