@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import evpn_pcap
@@ -11,7 +11,11 @@ from evpn_pcap import synth
 from evpn_pcap.model import Options
 
 SETTINGS = settings(
-    max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # a whole analysis is too slow an example to shrink
+    suppress_health_check=[HealthCheck.too_slow],
 )
 GATEWAY = "10.2.1.1"
 OFFSET_LIMIT_NS = 3_600_000_000_000

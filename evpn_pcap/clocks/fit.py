@@ -11,6 +11,8 @@ from evpn_pcap.clocks.places import locate
 from evpn_pcap.errors import OptionError
 from evpn_pcap.model import ClockFit, ClockKnot, Quality
 
+DRIFT_DOUBT_MOST = 50e-6  # a rate known worse than this is not told
+
 Covered = tuple[int, int]
 
 
@@ -144,11 +146,15 @@ def _on_own_clock(
     return local.astype(np.int64) + moments[0], offset, margin
 
 
-def _drift_ppm(local: np.ndarray, offset: np.ndarray, margin: np.ndarray) -> float:
-    """Return the slope of the offset over time, by least squares with the certain knots counting most."""
+def _drift_ppm(local: np.ndarray, offset: np.ndarray, margin: np.ndarray) -> float | None:
+    """Return the slope of the offset over time, by least squares with the certain knots counting most.
+
+    None where the margins leave more than 50 ppm open, which is more than quartz clocks differ by.
+    """
     x = (local - local[0]).astype(float)
+    if 2 * int(margin.min()) > DRIFT_DOUBT_MOST * x[-1]:
+        return None
     y = (offset - offset[0]).astype(float)
     weight = 1 / np.maximum(margin, 1).astype(float) ** 2
     x, y = x - np.average(x, weights=weight), y - np.average(y, weights=weight)
-    spread = float((weight * x * x).sum())
-    return float((weight * x * y).sum() / spread * 1e6) if spread else 0.0
+    return float((weight * x * y).sum() / (weight * x * x).sum() * 1e6)

@@ -18,6 +18,7 @@ from evpn_pcap.report.values import capture_names, frame_text, records, written
 WIDE = 1000  # columns of a "terminal" that never cuts: a pipe, a file
 _STYLES = {Outcome.SUPPRESSED: "green", Outcome.FLOODED: "red", Outcome.LEARNED: "cyan", Outcome.UNDECIDED: "yellow"}
 _SHOWN_FRAMES_COUNT = 3  # the JSON has them all
+_SHOWN_ROWS_COUNT = 8
 
 
 def render(analysis: Analysis, width: int | None = None, is_coloured: bool = False) -> str:
@@ -67,7 +68,20 @@ def _limits(analysis: Analysis) -> list[tuple[str, Table]]:
         ("Not read", failed),
         ("Clocks", _clocks(analysis.clocks)),
         ("Anomalies", anomalies),
+        ("Assumptions that outcomes rest on", _counted(analysis, "assumptions")),
+        ("Undecided, because", _counted(analysis, "undecided_reason")),
     ]
+
+
+def _counted(analysis: Analysis, column: str) -> Table:
+    """Return what a column of RESOLUTIONS says of its rows, with the rows that it says it of."""
+    table = _table("resolutions", "what")
+    told = analysis.tables.resolutions[["id", column]].explode(column).dropna()
+    for text, ids in told.groupby(column, sort=True)["id"]:
+        shown = [str(one) for one in ids.head(_SHOWN_ROWS_COUNT)]
+        more = len(ids) - len(shown)
+        table.add_row(", ".join(shown) + (f" (+{more})" if more > 0 else ""), visible(str(text)))
+    return table
 
 
 def _captures(captures: Iterable[Capture]) -> Table:
@@ -109,8 +123,7 @@ def _resolutions(analysis: Analysis) -> Table:
         latency = "" if row["latency_ns"] is None else f"{row['latency_ns'] / 1000:.1f}"
         vni = (str(row["vni"] or ""),) if has_segments else ()
         asked = (row["kind"], row["protocol"], row["requester_ip"] or row["requester_mac"], row["target_ip"])
-        reason = row["reason"] or row["undecided_reason"]
-        rest = (reason, row["answered_by"], latency, row["route_state"], str(row["fabric_copy_count"]))
+        rest = (row["reason"], row["answered_by"], latency, row["route_state"], str(row["fabric_copy_count"]))
         outcome = Text(row["outcome"], style=_STYLES.get(row["outcome"], ""))
         words = (visible(word or "") for word in (str(row["id"]), row["time"][11:26], *vni, *asked))
         table.add_row(*words, outcome, *(visible(word or "") for word in (*rest, _frames(row["frames"]))))
@@ -129,11 +142,8 @@ def _finding(finding: Finding, names: dict[int, str]) -> Text:
     ]
     lines += [f"  {label + ':':<12}{words}" for label, words in parts if words]
     lines += [f"  {'rows:':<12}{', '.join(map(str, finding.resolution_ids))}"] if finding.resolution_ids else []
-    lines += (
-        [f"  {'frames:':<12}{_frames([frame_text(one, names) for one in finding.frame_ids])}"]
-        if finding.frame_ids
-        else []
-    )
+    frames = _frames([frame_text(one, names) for one in finding.frame_ids])
+    lines += [f"  {'frames:':<12}{frames}"] if frames else []
     return Text("\n".join("\n" * line.startswith("\n") + visible(line.lstrip("\n")) for line in lines))
 
 

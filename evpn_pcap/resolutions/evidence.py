@@ -53,7 +53,8 @@ def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unansw
 
     Proof: the frame is inside VXLAN, or bare at a hypervisor that is not the ingress VTEP, or on
     the link of a machine behind another VTEP. Where nothing tells which VTEP a machine is behind,
-    machines of different captures are taken to sit behind different ones. On the target's own link
+    two machines whose own links were captured at different hosts are taken to sit behind different
+    ones; a requester that was not captured itself may be the VTEP. On the target's own link
     an answered request shows its answer too; where that is missing (`unanswered_at`: row_id and
     host), the place is not what it seems and nothing is claimed.
     """
@@ -70,7 +71,7 @@ def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unansw
     )
     is_known = ingress.notna() & station_vtep.notna()
     proven = is_copy | other_vtep | (on_link & is_known & (station_vtep != ingress))
-    assumed = on_link & ~is_known
+    assumed = on_link & ~is_known & requests["source_mac"].isin(own["station_mac"])
     text = "the requester and " + requests["host"] + " are taken to sit behind different VTEPs"
     found = requests.assign(assumption=text.where(assumed & ~proven, ""))
     return found[proven | assumed]
@@ -107,8 +108,10 @@ def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, place
     is_bare_other = ~pairs["shows_vxlan"].astype(bool) & shows_class & at_other_vtep
     is_device = (pairs["role"] == Role.VXLAN) & shows_class & (pairs["vtep_ip"] == pairs["ingress_vtep"])
     is_known = pairs["ingress_vtep"].notna() & pairs["station_vtep"].notna()
+    is_captured = is_known | pairs["requester_mac"].isin(own["station_mac"])
     is_link = (
         (pairs["role"] == Role.VM)
+        & is_captured
         & shows_class
         & ~own_side
         & (~is_known | (pairs["station_vtep"] != pairs["ingress_vtep"]))
