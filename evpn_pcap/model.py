@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `evpn-pcap --help` must not pay for numpy or pandas
     import numpy as np
     import pandas as pd
+
+    from evpn_pcap.table import Columns
 
 FOREVER = 2**63 - 1  # the end of an interval that is still open; never add to it
 DEFAULT_VXLAN_PORTS = frozenset({4789, 8472})  # RFC 7348; the Linux kernel's default
@@ -222,16 +225,37 @@ class Capture:
     comments: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decoded:
-    """What one capture became."""
+    """What one capture became: plain columns, and on demand the DataFrames of them."""
 
     capture: Capture
-    interfaces: "pd.DataFrame"  # INTERFACES
-    packets: "pd.DataFrame"  # PACKETS
-    anchors: "pd.DataFrame"  # ANCHORS
-    segments: "pd.DataFrame"  # SEGMENTS
-    anomalies: "pd.DataFrame"  # ANOMALIES
+    columns: "Mapping[str, Columns]"  # "interfaces", "packets", "anchors", "segments", "anomalies"
+
+    @cached_property
+    def interfaces(self) -> "pd.DataFrame":
+        """INTERFACES."""
+        return self.columns["interfaces"].frame()
+
+    @cached_property
+    def packets(self) -> "pd.DataFrame":
+        """PACKETS."""
+        return self.columns["packets"].frame()
+
+    @cached_property
+    def anchors(self) -> "pd.DataFrame":
+        """ANCHORS."""
+        return self.columns["anchors"].frame()
+
+    @cached_property
+    def segments(self) -> "pd.DataFrame":
+        """SEGMENTS."""
+        return self.columns["segments"].frame()
+
+    @cached_property
+    def anomalies(self) -> "pd.DataFrame":
+        """ANOMALIES."""
+        return self.columns["anomalies"].frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +291,7 @@ class ClockFit:
     quality: Quality
     anchor_ns: int | None  # local time that offset_ns belongs to
     offset_ns: int | None  # clock(host) - clock(reference)
-    drift_ppm: float | None
+    drift_ppm: float | None  # None too where the margins leave it open
     margin_ns: int | None
     matched_packet_count: int
     knots: tuple[ClockKnot, ...] = ()

@@ -1,60 +1,28 @@
 """Captures become packets, packets become events, clocks are aligned, updates become routes,
 requests become resolutions, rules read it all: the whole program, in order."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.clocks import fit_clocks, on_common_clock
-from evpn_pcap.decode import decode
 from evpn_pcap.decode.bgp import decode_updates
-from evpn_pcap.errors import CaptureError
 from evpn_pcap.events import find_events
 from evpn_pcap.flows import find_flows
-from evpn_pcap.model import Analysis, ClockFit, Decoded, Options, Source, Tables
+from evpn_pcap.model import Analysis, ClockFit, Decoded, Options, Tables
+from evpn_pcap.reading import Runner, read_captures
 from evpn_pcap.resolutions import resolve
 from evpn_pcap.routes import route_intervals, routes_at
 from evpn_pcap.rules import apply_rules, load_rules
 from evpn_pcap.sightings import join_sightings
-from evpn_pcap.sources import find_sources, read_batches, with_fabric
+from evpn_pcap.sources import with_fabric
 from evpn_pcap.streams import join_streams
 from evpn_pcap.summary import summarize
-from evpn_pcap.tshark import decode_with_tshark
 from evpn_pcap.vantage import find_points, with_roles
 
 __all__ = ["analyze", "read_captures", "routes_at", "with_fabric"]  # what the command line calls
-
-Runner = Callable[[Callable[[Source], Any], Sequence[Source]], Iterable[Any]]
-
-READERS: dict[str, Callable[[Source, Options], Decoded]] = {
-    "native": lambda source, options: decode(read_batches(source), source, options),
-    "tshark": decode_with_tshark,
-}
-
-
-def read_capture(source: Source, options: Options) -> Decoded | str:
-    """Return one capture decoded, or in words why it could not be read at all."""
-    try:
-        return READERS[options.reader](source, options)
-    except CaptureError as error:
-        return str(error)
-
-
-def read_captures(
-    paths: Sequence[str | Path], options: Options, run: Runner = map
-) -> tuple[list[Decoded], tuple[tuple[str, str], ...]]:
-    """Return every readable capture decoded, and the name and reason of each unreadable one.
-
-    `run` is `map` or anything that works like it over processes or machines.
-    """
-    sources = find_sources(paths, options)
-    results = list(run(partial(read_capture, options=options), sources))
-    failures = [(s.name, r) for s, r in zip(sources, results, strict=True) if isinstance(r, str)]
-    return [result for result in results if isinstance(result, Decoded)], tuple(failures)
 
 
 def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Runner = map) -> Analysis:

@@ -15,13 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from evpn_pcap import columns
 from evpn_pcap.addresses import frame_id
 from evpn_pcap.errors import CaptureError, DependencyError
 from evpn_pcap.model import Capture, Decoded, Note, Options, Role, Source
-from evpn_pcap.table import Table
+from evpn_pcap.table import Columns, Table
 from evpn_pcap.tshark_fields import WALK, Dissection, anchor_key, dissect, frame_key, length_bytes
 
 START_SECONDS = 120  # loading dissectors on a busy machine
@@ -196,12 +194,14 @@ def _decoded(source: Source, facts: _FileFacts, frames: Sequence[Dissection]) ->
     indexes = [_interface_index(one, facts) for one in frames]
     pairs = list(zip(frames, indexes, strict=True))
     return Decoded(
-        capture=capture,
-        interfaces=_interfaces(source, facts, pairs),
-        packets=_rows(columns.PACKETS, source, pairs, _packet_row),
-        anchors=_rows(columns.ANCHORS, source, pairs, _anchor_row),
-        segments=_rows(columns.SEGMENTS, source, pairs, _segment_row),
-        anomalies=_anomalies(source, notes, frames),
+        capture,
+        {
+            "interfaces": _interfaces(source, facts, pairs),
+            "packets": _rows(columns.PACKETS, source, pairs, _packet_row),
+            "anchors": _rows(columns.ANCHORS, source, pairs, _anchor_row),
+            "segments": _rows(columns.SEGMENTS, source, pairs, _segment_row),
+            "anomalies": _anomalies(source, notes, frames),
+        },
     )
 
 
@@ -223,7 +223,7 @@ def _rows(
     source: Source,
     pairs: Sequence[tuple[Dissection, int]],
     row: Callable[[Dissection], dict[str, Any] | None],
-) -> pd.DataFrame:
+) -> Columns:
     """Return the rows that `row` makes, each with what all of these tables begin with."""
     data: dict[str, list[Any]] = {column.name: [] for column in table.columns}
     for one, index in pairs:
@@ -239,7 +239,7 @@ def _rows(
         }
         for name, cells in data.items():
             cells.append(values.get(name))
-    return table.build(data)
+    return Columns(table, data)
 
 
 def _packet_row(one: Dissection) -> dict[str, Any] | None:
@@ -277,7 +277,7 @@ def _segment_row(one: Dissection) -> dict[str, Any] | None:
     }
 
 
-def _interfaces(source: Source, facts: _FileFacts, pairs: Sequence[tuple[Dissection, int]]) -> pd.DataFrame:
+def _interfaces(source: Source, facts: _FileFacts, pairs: Sequence[tuple[Dissection, int]]) -> Columns:
     by_index: dict[int, list[Dissection]] = {}
     for one, index in pairs:
         by_index.setdefault(index, []).append(one)
@@ -303,14 +303,15 @@ def _interfaces(source: Source, facts: _FileFacts, pairs: Sequence[tuple[Dissect
         }
         for name, cells in data.items():
             cells.append(row.get(name))
-    return columns.INTERFACES.build(data)
+    return Columns(columns.INTERFACES, data)
 
 
-def _anomalies(source: Source, notes: Sequence[Note], frames: Sequence[Dissection]) -> pd.DataFrame:
+def _anomalies(source: Source, notes: Sequence[Note], frames: Sequence[Dissection]) -> Columns:
     stops = [Note(one.last, one.stop_reason, frame_number=one.number) for one in frames if one.trouble]
     rows = [*notes, *stops]
     frame_ids = [None if one.frame_number is None else frame_id(source.capture_id, one.frame_number) for one in rows]
-    return columns.ANOMALIES.build(
+    return Columns(
+        columns.ANOMALIES,
         {
             "capture_id": [source.capture_id] * len(rows),
             "frame_id": frame_ids,
@@ -319,5 +320,5 @@ def _anomalies(source: Source, notes: Sequence[Note], frames: Sequence[Dissectio
             "detail": [one.detail for one in rows],
             "count": [1] * len(rows),
             "offset_bytes": [one.offset_bytes for one in rows],
-        }
+        },
     )

@@ -66,6 +66,20 @@ def test_help_starts_without_the_heavy_libraries():
     assert ended.stderr.strip() == "set()"
 
 
+@pytest.mark.parametrize("form", ["text", "json", "csv"])
+def test_packets_do_without_the_heavy_libraries(form):
+    """`evpn-pcap packets` prints its table without pandas, pyarrow, matplotlib, pyshark or Jinja2."""
+    heavy = {"pandas", "matplotlib", "pyshark", "pyarrow", "jinja2", "junitparser", "distributed"}
+    asked = f"print({heavy!r} & set(sys.modules), file=sys.stderr)"
+    arguments = ["packets", SAMPLE, "--format", form, "--vni", "5001", "--since", "2026-11-22T00:00:00Z", "--quiet"]
+    script = f"import sys; from evpn_pcap.cli import run; run({arguments!r}); {asked}"
+
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ended.stderr.strip() == "set()"
+    assert ended.stdout.count("\n") > 100
+
+
 @pytest.mark.parametrize("name", [*COMMANDS, "plot timeline"])
 def test_every_command_has_help(name, capsys):
     """Every command explains itself and its arguments."""

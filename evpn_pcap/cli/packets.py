@@ -17,7 +17,7 @@ def packets(reading: Reading, scope: Scope, output: Output, words: Words) -> int
     """
     folder = folder_of(output)
     options = replace(options_of(reading, scope), anchors_per_second_count=0)  # the clocks' sample is not shown
-    from evpn_pcap.pipeline import read_captures
+    from evpn_pcap.reading import read_captures
 
     with running(reading, words) as run:
         decoded, failures = read_captures(reading.captures, options, run)
@@ -26,9 +26,8 @@ def packets(reading: Reading, scope: Scope, output: Output, words: Words) -> int
     from evpn_pcap.report.values import table_named
 
     captures = [one.capture for one in decoded]
-    send_table(
-        "packets", in_scope(table_named("packets").concat([one.packets for one in decoded]), options), captures, output
-    )
+    rows = table_named("packets").joined([one.columns["packets"] for one in decoded])
+    send_table("packets", in_scope(rows, options), captures, output)
     if folder and output.format == Format.PARQUET:
         write_whole(folder / "counts.json", counts_text(captures, failures).encode())
     tell(captures, failures, words)

@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evpn_pcap.model import Capture
+    from evpn_pcap.table import Columns
 
 
-def send_table(name: str, frame: "pd.DataFrame", captures: "Iterable[Capture]", output: Output) -> None:
+def send_table(name: str, rows: "pd.DataFrame | Columns", captures: "Iterable[Capture]", output: Output) -> None:
     """Write a table of columns.py: `name` is its name in small letters."""
     from evpn_pcap.report.table import FORMATS
     from evpn_pcap.report.values import capture_names, table_named, written
+    from evpn_pcap.table import Columns
 
     folder = folder_of(output)
     if folder and output.format == Format.PARQUET:
-        send_parquet(frame, folder / f"{name}.parquet")
+        send_parquet(rows.frame() if isinstance(rows, Columns) else rows, folder / f"{name}.parquet")
     else:
-        told = written(table_named(name), frame, capture_names(captures))
+        told = written(table_named(name), rows, capture_names(captures))
         send(FORMATS[output.format](name, told), name, output)

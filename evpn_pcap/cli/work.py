@@ -37,7 +37,7 @@ def options_of(reading: Reading, scope: Scope, clock: Clock | None = None) -> Op
     """Return the options of the fabric file and of the command line."""
     base = Options()
     if reading.fabric:
-        from evpn_pcap.pipeline import with_fabric
+        from evpn_pcap.reading import with_fabric
 
         base = with_fabric(base, reading.fabric)
     return chosen(base, reading, scope, clock)

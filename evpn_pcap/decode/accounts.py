@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.addresses import frame_id
 from evpn_pcap.decode.layout import MISSING, Layout
 from evpn_pcap.model import Capture, FileEnd, Interface, Source
+from evpn_pcap.table import Columns, Values
 
 NOTED_MOST = 1000  # oddities of one name in one capture that get a row of their own
 COOKED2_LINK_TYPE = 276
@@ -99,7 +99,7 @@ class Accounts:
             comments=end.comments,
         )
 
-    def interfaces(self, end: FileEnd) -> pd.DataFrame:
+    def interfaces(self, end: FileEnd) -> Columns:
         """Return INTERFACES: those that records came in by, and those that the file only describes."""
         described = {one.interface_index: one for one in end.interfaces}
         for one in end.interfaces:
@@ -110,9 +110,8 @@ class Accounts:
             row = self._row(shown, seen, described.get(own))
             merged[shown] = row if shown not in merged else _together(merged[shown], row)
         rows = [merged[shown] for shown in sorted(merged)]
-        return columns.INTERFACES.build(
-            {column.name: [row[column.name] for row in rows] for column in columns.INTERFACES.columns}
-        )
+        names = [column.name for column in columns.INTERFACES.columns]
+        return Columns(columns.INTERFACES, {name: [row[name] for row in rows] for name in names})
 
     def _row(self, shown: int, seen: Mapping[str, int], described: Interface | None) -> dict[str, Any]:
         """Return one row of INTERFACES; an interface of a cooked capture has no name in the file.
@@ -140,7 +139,7 @@ class Accounts:
             **{name: seen[name] for name in COUNTS},
         }
 
-    def anomalies(self, end: FileEnd) -> pd.DataFrame:
+    def anomalies(self, end: FileEnd) -> Columns:
         """Return ANOMALIES: the file's notes, odd frames one by one, and the rest of each reason as a count."""
         rows = [
             (
@@ -153,18 +152,9 @@ class Accounts:
         for name, count in sorted(self._skipped.items()):
             if rest := count - self._noted[name]:
                 rows.append((None, name.partition(".")[0], name, "records left out for this reason", rest, None))
-        frames, layers, names, details, counts, offsets = zip(*rows, strict=True) if rows else ((),) * 6
-        return columns.ANOMALIES.build(
-            {
-                "capture_id": [self._source.capture_id] * len(rows),
-                "frame_id": frames,
-                "layer": layers,
-                "name": names,
-                "detail": details,
-                "count": counts,
-                "offset_bytes": offsets,
-            }
-        )
+        names = ("frame_id", "layer", "name", "detail", "count", "offset_bytes")
+        told: dict[str, Values] = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+        return Columns(columns.ANOMALIES, {"capture_id": [self._source.capture_id] * len(rows)} | told)
 
 
 def _nothing_seen(link_type: int) -> dict[str, int]:

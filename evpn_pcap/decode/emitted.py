@@ -92,16 +92,18 @@ class Emitted:
         )
 
     def decoded(self, end: FileEnd) -> Decoded:
-        """Return everything as tables, now that the capture has been read to its end."""
+        """Return everything as columns, now that the capture has been read to its end."""
         words = {"direction": DIRECTIONS, "protocol": PROTOCOLS, "stop_reason": list(self.reasons)}
         sampled = self._sampler.keeps(self._anchors.joined("second"), self._anchors.joined("rarity"))
         return Decoded(
-            capture=self._accounts.capture(end),
-            interfaces=self._accounts.interfaces(end),
-            packets=self._packets.build(self._addresses, words),
-            anchors=self._anchors.build(self._addresses, words, sampled),
-            segments=self._segments.build(self._addresses, words),
-            anomalies=self._accounts.anomalies(end),
+            self._accounts.capture(end),
+            {
+                "interfaces": self._accounts.interfaces(end),
+                "packets": self._packets.build(self._addresses, words),
+                "anchors": self._anchors.build(self._addresses, words, sampled),
+                "segments": self._segments.build(self._addresses, words),
+                "anomalies": self._accounts.anomalies(end),
+            },
         )
 
 

@@ -1,13 +1,11 @@
 """IP addresses of packets into codes, and codes into canonical text: text is made once an address."""
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
 from evpn_pcap.addresses import ip_text
 from evpn_pcap.decode.layout import MISSING
 from evpn_pcap.decode.octets import Octets
+from evpn_pcap.table import Words
 
 IPV6 = 1 << 30  # codes from here on are of IPv6 addresses
 
@@ -47,7 +45,7 @@ class Addresses:
     def __init__(self) -> None:
         self._four = Numbers()
         self._high, self._low, self._six = Numbers(), Numbers(), Numbers()  # halves, and pairs of their codes
-        self._texts: Any = None
+        self._texts: tuple[str, ...] | None = None
 
     def ipv4(self, octets: Octets, at: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Return the code of the IPv4 address at each offset, MISSING where not valid."""
@@ -72,13 +70,13 @@ class Addresses:
             destination = np.where(six, self.ipv6(octets, at + 24, six), destination)
         return source, destination
 
-    def text(self, codes: np.ndarray) -> Any:
+    def text(self, codes: np.ndarray) -> Words:
         """Return codes as canonical text, missing where MISSING. To be asked for when all codes are given."""
         if self._texts is None:
-            self._texts = pd.array([ip_text(octets) for octets in self._all()], dtype="str")
+            self._texts = tuple(map(ip_text, self._all()))
         codes = codes.astype(np.int64)
         places = np.where(codes >= IPV6, codes - IPV6 + len(self._four), codes)
-        return self._texts.take(places, allow_fill=True)
+        return Words(places, self._texts)
 
     def _all(self) -> list[bytes]:
         """Return every address, those of IPv6 behind those of IPv4."""

@@ -5,22 +5,20 @@ elements of a tuple and IP addresses as codes: memory grows by some hundred octe
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evpn_pcap.addresses import frame_id
 from evpn_pcap.columns import IP, TEXT
-from evpn_pcap.table import Column, Table
 from evpn_pcap.decode import cooked, ethernet, vxlan
 from evpn_pcap.decode.interned import Addresses
 from evpn_pcap.decode.layout import COOKED, ETHERNET, MISSING, Layout
+from evpn_pcap.table import Column, Columns, Maybe, Table, Values, Words
 
 DIRECTIONS = ("incoming", "outgoing")
 PROTOCOLS = ("arp", "rarp", "nd", "bgp")
 
-Words = Mapping[str, Sequence[str]]  # column -> what its numbers stand for
+Vocabularies = Mapping[str, Sequence[str]]  # column -> what its numbers stand for
 
 
 def context(layout: Layout, record: np.ndarray, capture_id: int, addresses: Addresses) -> dict[str, np.ndarray]:
@@ -99,31 +97,31 @@ class Chunks:
         parts = [batch[name] if name in batch else _missing(batch) for batch in self._batches]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def build(self, addresses: Addresses, words: Words, keep: np.ndarray | None = None) -> pd.DataFrame:
+    def build(self, addresses: Addresses, words: Vocabularies, keep: np.ndarray | None = None) -> Columns:
         """Return the table, of the rows to keep, in order of frames. `words`: what elements of a column stand for."""
         order = np.argsort(self.joined("frame_id"), kind="stable")
         order = order if keep is None else order[keep[order]]
         varying = [column for column in self._table.columns if column.name not in self._constant]
         built = {one.name: _as_column(one, self.joined(one.name)[order], addresses, words) for one in varying}
-        same = {name: pd.array([text] * len(order), dtype="str") for name, text in self._constant.items()}
-        return self._table.build(built | same)
+        same = {name: Words(np.zeros(len(order), np.int8), (text,)) for name, text in self._constant.items()}
+        return Columns(self._table, built | same)
 
 
 def _missing(batch: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.full(len(batch["frame_id"]), MISSING, np.int8)
 
 
-def _as_column(column: Column, values: np.ndarray, addresses: Addresses, words: Words) -> Any:
+def _as_column(column: Column, values: np.ndarray, addresses: Addresses, words: Vocabularies) -> Values:
     """Return values as the column is declared."""
     dtype = column.kind.dtype
     if column.kind is IP:
         return addresses.text(values)
     if column.name in words:
-        return pd.array(list(words[column.name]), dtype="str").take(values, allow_fill=True)
+        return Words(values, words[column.name])
     if dtype == "boolean":
-        return pd.arrays.BooleanArray(values == 1, values == MISSING)
+        return Maybe(values == 1, values == MISSING)
     if dtype.startswith(("UInt", "Int")):
-        return pd.arrays.IntegerArray(values.astype(dtype.lower()), values == MISSING)
+        return Maybe(values.astype(dtype.lower()), values == MISSING)
     if column.kind is TEXT:
-        return pd.Series([value if isinstance(value, str) else None for value in values.tolist()], dtype="str")
+        return [value if isinstance(value, str) else None for value in values.tolist()]
     return values

@@ -6,9 +6,9 @@ and FOREVER as None. Next to a table's time stands `time`, the same in RFC 3339 
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 
 from evpn_pcap.addresses import capture_of, mac_text, number_of
 from evpn_pcap.columns import (
@@ -24,7 +24,10 @@ from evpn_pcap.columns import (
     TIME,
 )
 from evpn_pcap.model import FOREVER, Capture
-from evpn_pcap.table import Column, Table
+from evpn_pcap.table import Column, Columns, Table, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LISTS = {"route_targets"}  # text of several words, separated by blanks
@@ -52,18 +55,21 @@ def frame_text(frame: int, names: Mapping[int, str]) -> str:
     return f"{names.get(capture, capture)}:{number_of(frame)}"
 
 
-def written(table: Table, frame: pd.DataFrame, names: Mapping[int, str]) -> dict[str, list[Any]]:
-    """Return every column of the frame in written form, in the table's order.
+def written(table: Table, rows: "pd.DataFrame | Columns", names: Mapping[int, str]) -> dict[str, list[Any]]:
+    """Return every column of the rows in written form, in the table's order.
 
-    `frame` has the columns of `table`, `names` maps capture_id to a name. `frame_id` becomes
+    `rows` have the columns of `table`, `names` maps capture_id to a name. `frame_id` becomes
     `frame`, `frame_ids` becomes `frames`, `capture_id` becomes `capture`.
     """
+    data: Mapping[Any, Any] | pd.DataFrame = rows.data if isinstance(rows, Columns) else rows
+    clock = _clock_of(table)
     told: dict[str, list[Any]] = {}
     for column in table.columns:
-        if column.name == _clock_of(table):
-            told["time"] = _times(frame[column.name])
-        name, values = _written_column(column, frame[column.name], names)
-        told[name] = values
+        values = plain(data[column.name])
+        if column.name == clock:
+            told["time"] = _times(values)
+        name, told_values = _written_column(column, values, names)
+        told[name] = told_values
     return told
 
 
@@ -78,60 +84,49 @@ def _clock_of(table: Table) -> str | None:
     return next((name for name in ("time_ns", "captured_ns") if name in declared), None)
 
 
-def _written_column(column: Column, series: pd.Series, names: Mapping[int, str]) -> tuple[str, list[Any]]:
+def _written_column(column: Column, values: list[Any], names: Mapping[int, str]) -> tuple[str, list[Any]]:
     """Return one column's written name and values."""
     if column.name == "frame_id":
-        return "frame", _frames(series, names)
+        return "frame", _frames(values, names)
     if column.name == "capture_id":
-        return "capture", _each(series, lambda one: names.get(one, str(one)))
+        return "capture", _each(values, lambda one: names.get(one, str(one)))
     if column.name == "frame_ids":
-        return "frames", [[frame_text(int(one), names) for one in ids] for ids in series]
+        return "frames", [[frame_text(int(one), names) for one in ids] for ids in values]
     if column.name in _LISTS:
-        return column.name, _each(series, str.split)
+        return column.name, _each(values, str.split)
     if column.kind is MAC:
-        return column.name, _each(series, mac_text)
+        return column.name, _each(values, mac_text)
     if column.kind is HASH:
-        return column.name, [f"{one:016x}" for one in series.tolist()]
+        return column.name, [f"{one:016x}" for one in values]
     if column.kind is OCTETS:
-        return column.name, [one.hex() for one in series]
+        return column.name, [one.hex() for one in values]
     if column.kind in (TIME, MAYBE_TIME, SPAN, MAYBE_SPAN):
-        return column.name, [None if one == FOREVER else one for one in _plain(series)]
+        return column.name, [None if one == FOREVER else one for one in values]
     if column.kind is IDS or column.kind is TEXTS:
-        return column.name, [list(one) for one in series]
-    return column.name, _plain(series)
+        return column.name, [list(one) for one in values]
+    return column.name, values
 
 
-def _frames(series: pd.Series, names: Mapping[int, str]) -> list[str | None]:
+def _frames(values: list[Any], names: Mapping[int, str]) -> list[str | None]:
     """Return frame ids as references; the names are looked up once a capture."""
-    if series.isna().any():
-        return _each(series, lambda one: frame_text(one, names))
-    captures = capture_of(series).tolist()
+    if None in values:
+        return _each(values, lambda one: frame_text(one, names))
+    frames = np.array(values, np.int64)
+    captures = capture_of(frames).tolist()
     prefix = {one: f"{names.get(one, one)}:" for one in set(captures)}
-    return [prefix[one] + str(number) for one, number in zip(captures, number_of(series).tolist(), strict=True)]
+    return [prefix[one] + str(number) for one, number in zip(captures, number_of(frames).tolist(), strict=True)]
 
 
-def _plain(series: pd.Series) -> list[Any]:
-    """Return a column as Python values, missing ones as None."""
-    missing = series.isna()
-    if not missing.any():
-        return series.tolist()
-    if missing.all():
-        return [None] * len(series)
-    told: list[Any] = series.to_numpy(dtype=object, na_value=None).tolist()  # type: ignore[call-overload]  # None is right
-    return told
-
-
-def _each(series: pd.Series, tell: Callable[[Any], Any]) -> list[Any]:
+def _each(values: list[Any], tell: Callable[[Any], Any]) -> list[Any]:
     """Return a column with each distinct value told once; missing ones as None."""
-    values = _plain(series)
     told = {one: tell(one) for one in set(values) - {None}} | {None: None}
-    return [told[one] for one in values]
+    return list(map(told.__getitem__, values))
 
 
-def _times(series: pd.Series) -> list[str]:
+def _times(values: list[int]) -> list[str]:
     """Return ns since 1970 in RFC 3339; each whole second is formatted once."""
-    second, rest = divmod(series, 1_000_000_000)
-    told = {one: _second_text(one) for one in second.unique().tolist()}
+    second, rest = np.divmod(np.array(values, np.int64), 1_000_000_000)
+    told = {one: _second_text(one) for one in np.unique(second).tolist()}
     return [f"{told[whole]}.{part:09d}Z" for whole, part in zip(second.tolist(), rest.tolist(), strict=True)]
 
 
