@@ -7,22 +7,24 @@ from evpn_pcap.model import Batch, FileEnd, Source
 from evpn_pcap.sources.compression import Stream
 from evpn_pcap.sources.fabric import with_fabric
 from evpn_pcap.sources.labels import find_sources
+from evpn_pcap.sources.parts import split_source
 from evpn_pcap.sources.pcap import byte_order_of, read_pcap
 from evpn_pcap.sources.pcapng import SECTION_HEADER, read_pcapng
 from evpn_pcap.sources.window import Window
 
-__all__ = ["find_sources", "read_batches", "with_fabric"]
+__all__ = ["find_sources", "read_batches", "split_source", "with_fabric"]
 
 
 def read_batches(source: Source) -> Iterator[Batch | FileEnd]:
-    """Yield the records of one capture file in batches of some thousand, and at last its FileEnd.
+    """Yield the records of one capture file, or of a part of it, in batches of some thousand, and at last a FileEnd.
 
     Reads pcap and pcapng, gzip or Zstandard around them, in bounded memory. A batch stays valid
-    until the next one is asked for. Every record has a frame number as Wireshark gives it.
+    until the next one is asked for. Every record has a frame number as Wireshark gives it, counted
+    from the first of the part; offsets are the file's.
     What is wrong in the file is a Note of the FileEnd. Raises CaptureError where the file cannot
     be opened, is not a capture, or is compressed with Zstandard and the package for it is missing.
     """
-    stream = Stream(source.file, source.name)
+    stream = Stream(source.file, source.name, source.begin_bytes, source.end_bytes)
     try:
         window = Window(stream)
         first = window.octets[: min(window.end, 4)].tobytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from evpn_pcap.errors import CaptureError
+from evpn_pcap.sources.piece import FILE_HEADER_BYTES, Piece
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -30,15 +31,22 @@ class Stream:
     `problem` says in words why the stream ended early, once it has; None while all is well.
     """
 
-    def __init__(self, file: Path, name: str) -> None:
-        """Open the file ("-": standard input), called `name` in messages. Raises CaptureError where that fails."""
+    def __init__(self, file: Path, name: str, begin_bytes: int = 0, end_bytes: int | None = None) -> None:
+        """Open the file ("-": standard input), called `name` in messages. Raises CaptureError where that fails.
+
+        With `begin_bytes` or `end_bytes`, which only an uncompressed pcap file may have: the part of
+        it between these offsets, behind the file's header.
+        """
         self.name = name
+        self.base_bytes = max(0, begin_bytes - FILE_HEADER_BYTES)  # add it to a record's offset in a part
         self.problem: str | None = None
         self._is_standard_input = str(file) == "-"
         try:
-            self._file: BinaryIO = sys.stdin.buffer if self._is_standard_input else file.open("rb", buffering=0)
+            self._file: BinaryIO | Piece = sys.stdin.buffer if self._is_standard_input else file.open("rb", buffering=0)
         except OSError as error:
             raise CaptureError(f"{name}: cannot be opened: {error.strerror or error}") from error
+        if begin_bytes or end_bytes is not None:
+            self._file = Piece(self._file, begin_bytes, end_bytes)
         try:
             self._first = self._read_fully(MAGIC_BYTES)
         except OSError as error:
@@ -69,7 +77,7 @@ class Stream:
 
     def _read_some(self, view: memoryview) -> int:
         if self._chunks is None and not self._first:
-            return self._file.readinto(view) or 0  # type: ignore[attr-defined]  # every binary file has it
+            return self._file.readinto(view) or 0  # type: ignore[union-attr]  # every binary file has it
         if self._chunks is None:
             self._pending, self._first = memoryview(self._first), b""
         while not self._pending and self._chunks is not None:

@@ -8,16 +8,18 @@ import numpy as np
 
 from evpn_pcap.errors import CaptureError
 from evpn_pcap.model import Batch, FileEnd, Interface
+from evpn_pcap.sources.piece import FILE_HEADER_BYTES
 from evpn_pcap.sources.walk import LANE_COUNT, Layout, first_of_each, walk, words
 from evpn_pcap.sources.window import Window
 
-FILE_HEADER_BYTES = 24
 LONGEST_PACKET_BYTES = 262_144  # libpcap: MAXIMUM_SNAPLEN
 GUESS_BYTES = 2048  # how far into a lane a record start is looked for
 NEAR_S = 1 << 17  # a record's time is that near to its neighbours', or it is not taken for one
 RESYNC_BYTES = 1 << 16  # how far after a broken record the next sound one is looked for at a time
 MOST_RESYNCS = 100
 RESYNC_RECORDS = 3  # that many plausible headers in a chain are taken for records
+CHAINED_RECORDS = 32  # that many in a chain are taken for records in the middle of a file
+EARLIEST_S = 1 << 28  # in 1978; what says that it is older may be a payload of zeros
 NANOSECONDS = 1_000_000_000
 
 
@@ -98,6 +100,26 @@ def read_pcap(window: Window) -> Iterator[Batch | FileEnd]:
     yield FileEnd("pcap", window.byte_count, is_truncated, (interface,), tuple(window.notes))
 
 
+def find_record(window: Window) -> int | None:
+    """Return the offset in the file of what seems to be the first record of a part that begins anywhere, or None.
+
+    `window` holds the file's header and then octets from somewhere in the file. Raises CaptureError
+    where the file header is not whole.
+    """
+    header = _file_header(window)
+    fields = words(window.octets, header.byte_order)
+    furthest = min(window.end, FILE_HEADER_BYTES + header.variant.header_bytes + LONGEST_PACKET_BYTES)
+    for begin in range(FILE_HEADER_BYTES, furthest, RESYNC_BYTES):
+        candidates = np.arange(begin, min(begin + RESYNC_BYTES, furthest), dtype=np.int64)
+        candidates = candidates[fields[candidates] >= EARLIEST_S]
+        for record_count in (2, CHAINED_RECORDS):  # few pass the first look
+            near_seconds = fields[candidates].astype(np.int64)  # those of one chain are near each other
+            candidates = candidates[_looks_like_records(window, header, candidates, near_seconds, record_count)]
+        if len(candidates):
+            return window.offset(int(candidates[0]))
+    return None
+
+
 def _file_header(window: Window) -> FileHeader:
     octets = window.octets[: min(window.end, FILE_HEADER_BYTES)].tobytes()
     if len(octets) < FILE_HEADER_BYTES:
@@ -171,7 +193,7 @@ def _guess(window: Window, header: FileHeader, near_second: int) -> np.ndarray:
 
 
 def _looks_like_records(
-    window: Window, header: FileHeader, candidates: np.ndarray, near_second: int, record_count: int
+    window: Window, header: FileHeader, candidates: np.ndarray, near_second: int | np.ndarray, record_count: int
 ) -> np.ndarray:
     """Say for each offset whether a chain of so many sound records, or of fewer up to the file's end, begins there."""
     fields = words(window.octets, header.byte_order)

@@ -25,7 +25,7 @@ class Window:
         self.is_last = False  # nothing follows `end`
         self.notes: list[Note] = []
         self._stream = stream
-        self._base_bytes = 0  # offset in the file of octets[0]
+        self._base_bytes = stream.base_bytes  # offset in the file of octets[0]
         self.advance()
 
     @property
