@@ -6,36 +6,14 @@ exclude each other a clock was set in between (a regime ends), and there the env
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from evpn_pcap.clocks.windows import Window
+from evpn_pcap.clocks.windows import Window
 
 FAR_RHO = 100e-6  # beyond NEAR_NS from any frame the rate is known no better (clock.md, section 5)
 NEAR_NS = 20e9
 FAR_NS = 1e15  # as far as an envelope reaches, and what stands for a bound that nobody gave
-
-
-@dataclass(frozen=True, slots=True)
-class Constraints:
-    """Bounds `y` (ns) on the difference of two clocks at times `x` (ns), both counted from a base."""
-
-    x: np.ndarray
-    y: np.ndarray
-
-    def take(self, rows: np.ndarray) -> "Constraints":
-        """Return the constraints that `rows` (a mask or positions) selects."""
-        return Constraints(self.x[rows], self.y[rows])
-
-    def in_order(self) -> "Constraints":
-        """Return the constraints in order of time."""
-        return self.take(np.argsort(self.x, kind="stable"))
-
-    def between(self, start: float, stop: float) -> "Constraints":
-        """Return the constraints with start <= x < stop."""
-        return self.take((self.x >= start) & (self.x < stop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +30,7 @@ class Envelope:
     is_contradicted: bool
 
 
-def envelope(found: list["Window"], base_x_ns: int, base_y_ns: int) -> Envelope:
+def envelope(found: list[Window], base_x_ns: int, base_y_ns: int) -> Envelope:
     """Return the envelope of all windows, in order of time."""
     regimes = _regimes(found)
     x, low, high = _one_regime(regimes[0])
@@ -68,7 +46,7 @@ def envelope(found: list["Window"], base_x_ns: int, base_y_ns: int) -> Envelope:
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _regimes(found: list["Window"]) -> list[list["Window"]]:
+def _regimes(found: list[Window]) -> list[list[Window]]:
     """Return the windows in groups whose bounds agree."""
     groups: list[list[Window]] = [found[:1]]
     for window in found[1:]:
@@ -79,13 +57,13 @@ def _regimes(found: list["Window"]) -> list[list["Window"]]:
     return groups
 
 
-def _agree(group: list["Window"], window: "Window") -> bool:
+def _agree(group: list[Window], window: Window) -> bool:
     """Return whether one clock that was not set can fulfil the group and the window."""
     _, low, high = _bounds_at_constraints([*group, window])
     return bool(np.all(low <= high))
 
 
-def _bounds_at_constraints(group: list["Window"]) -> tuple["_Rates", np.ndarray, np.ndarray]:
+def _bounds_at_constraints(group: list[Window]) -> tuple["_Rates", np.ndarray, np.ndarray]:
     """Return the rates over the group's constraints in order of time, and the bounds at each, less the run."""
     rates = _rates(group)
     run, doubt = rates.run, rates.doubt
@@ -111,7 +89,7 @@ class _Rates:
     doubt: np.ndarray
 
 
-def _rates(group: list["Window"]) -> _Rates:
+def _rates(group: list[Window]) -> _Rates:
     x = np.concatenate([part for window in group for part in (window.upper.x, window.lower.x)])
     y = np.concatenate([part for window in group for part in (window.upper.y, window.lower.y)])
     size = [(len(window.upper.x), len(window.lower.x)) for window in group]
@@ -131,7 +109,7 @@ def _rates(group: list["Window"]) -> _Rates:
     return _Rates(x, y, is_upper, run, doubt)
 
 
-def _one_regime(group: list["Window"]) -> Curve:
+def _one_regime(group: list[Window]) -> Curve:
     """Return the envelope of one regime: knots at its constraints, at the peaks between them, and beyond its ends."""
     rates, low, high = _bounds_at_constraints(group)
     is_last = np.concatenate([np.diff(rates.x) > 0, [True]])
@@ -174,7 +152,7 @@ def _with_peaks(
     return ordered[0][is_new], ordered[1][is_new], ordered[2][is_new], ordered[3][is_new]
 
 
-def _joined(left: Curve, right: Curve, before: list["Window"], after: list["Window"]) -> Curve:
+def _joined(left: Curve, right: Curve, before: list[Window], after: list[Window]) -> Curve:
     """Return two regimes as one curve; between the last frame that only the first allows and the first frame that
     only the second allows, the clock was set at an unknown moment, so the curve spans both.
     """
@@ -198,7 +176,7 @@ def _joined(left: Curve, right: Curve, before: list["Window"], after: list["Wind
     return x[order], parts[0][order], parts[1][order]
 
 
-def _excluded(group: list["Window"], other: Curve, *, at_end: bool) -> float:
+def _excluded(group: list[Window], other: Curve, *, at_end: bool) -> float:
     """Return the time of the last (or first) constraint of the group that the other regime cannot fulfil."""
     rates = _rates(group)
     too_low = rates.is_upper & (rates.y < np.interp(rates.x, other[0], other[1]))

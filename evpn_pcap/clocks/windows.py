@@ -10,13 +10,32 @@ from itertools import pairwise
 import numpy as np
 
 from evpn_pcap.clocks.direction import RATE_LIMIT
-from evpn_pcap.clocks.sweep import Constraints
 
 RATE_PRIOR = 200e-6  # two free-running clocks of at most 100 ppm each (IEEE 802.3 allows no more)
 RATE_CHANGE = 0.3e-6  # a rate that is known is known for its own window, not better than this
 GAP_NS = 20e9  # silence after which nothing is assumed about the rate before it
 WINDOW_NS = 100e9
 KEPT_COUNT = 300  # tightest constraints a direction that are carried on
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Bounds `y` (ns) on the difference of two clocks at times `x` (ns), both counted from a base."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Constraints":
+        """Return the constraints that `rows` (a mask or positions) selects."""
+        return Constraints(self.x[rows], self.y[rows])
+
+    def in_order(self) -> "Constraints":
+        """Return the constraints in order of time."""
+        return self.take(np.argsort(self.x, kind="stable"))
+
+    def between(self, start: float, stop: float) -> "Constraints":
+        """Return the constraints with start <= x < stop."""
+        return self.take((self.x >= start) & (self.x < stop))
 
 
 @dataclass(frozen=True, slots=True)
