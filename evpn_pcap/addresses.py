@@ -12,7 +12,7 @@ FRAMES_A_CAPTURE = 1 << 40  # 1.1e12 records a capture, 8 million captures
 
 def mac_text(mac: int) -> str:
     """Return 0xbc2411000001 as bc:24:11:00:00:01."""
-    return ":".join(f"{mac >> shift & 0xFF:02x}" for shift in (40, 32, 24, 16, 8, 0))
+    return (mac & 0xFFFFFFFFFFFF).to_bytes(6).hex(":")
 
 
 def mac_number(text: str) -> int:

@@ -23,7 +23,7 @@ def as_json(name: str, told: Told) -> str:
 def as_csv(name: str, told: Told) -> str:  # noqa: ARG001  # one signature for all formats
     """Return a header and one line a row (RFC 4180); no cell is ever a formula, lists are separated by semicolons."""
     columns = [_cells(column, _csv_cell) for column in told.values()]
-    return "".join(",".join(row) + "\n" for row in (tuple(told), *zip(*columns, strict=True)))
+    return "\n".join([",".join(told), *map(",".join, zip(*columns, strict=True)), ""])
 
 
 def _csv_cell(text: str) -> str:
@@ -78,22 +78,23 @@ def _cells(column: list[Any], guard: Callable[[str], str]) -> list[str]:
         return list(map(str, column))
     if kinds == {type(None)}:
         return [""] * len(column)
-    if kinds == {str} and _is_harmless(column):
-        return column
     if not kinds.isdisjoint({list, tuple}):
         column = ["; ".join(map(str, one or ())) for one in column]
-    told = {one: _cell(one, guard) for one in set(column)}
+    distinct = set(column)
+    if kinds == {str} and _is_harmless(distinct):
+        return column
+    told = {one: _cell(one, guard) for one in distinct}
     return list(map(told.__getitem__, column))
 
 
-def _is_harmless(column: list[str]) -> bool:
-    """Return whether no text of a column needs a guard in any format: all asked at once."""
-    whole = "".join(column)
+def _is_harmless(texts: set[str]) -> bool:
+    """Return whether none of these texts needs a guard in any format: all asked at once."""
+    whole = "".join(texts)
     return (
         whole.isprintable()
         and '"' not in whole
         and "," not in whole
-        and all(one.isalnum() for one in {text[:1] for text in column})
+        and all(one.isalnum() for one in {text[:1] for text in texts})
     )
 
 

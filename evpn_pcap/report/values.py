@@ -97,7 +97,7 @@ def _written_column(column: Column, values: list[Any], names: Mapping[int, str])
     if column.kind is MAC:
         return column.name, _each(values, mac_text)
     if column.kind is HASH:
-        return column.name, [f"{one:016x}" for one in values]
+        return column.name, _cut(np.array(values, ">u8").tobytes().hex(), 16)
     if column.kind is OCTETS:
         return column.name, [one.hex() for one in values]
     if column.kind in (TIME, MAYBE_TIME, SPAN, MAYBE_SPAN):
@@ -124,10 +124,18 @@ def _each(values: list[Any], tell: Callable[[Any], Any]) -> list[Any]:
 
 
 def _times(values: list[int]) -> list[str]:
-    """Return ns since 1970 in RFC 3339; each whole second is formatted once."""
+    """Return ns since 1970 in RFC 3339; each whole second is formatted once, the digits in columns."""
     second, rest = np.divmod(np.array(values, np.int64), 1_000_000_000)
-    told = {one: _second_text(one) for one in np.unique(second).tolist()}
-    return [f"{told[whole]}.{part:09d}Z" for whole, part in zip(second.tolist(), rest.tolist(), strict=True)]
+    seconds, index = np.unique(second, return_inverse=True)
+    heads = np.array([list(f"{_second_text(one)}.".encode()) for one in seconds.tolist()], np.uint8).reshape(-1, 20)
+    digits = rest[:, None] // 10 ** np.arange(8, -1, -1) % 10 + ord("0")
+    ends = np.full((len(values), 1), ord("Z"), np.uint8)
+    return _cut(np.hstack([heads[index], digits.astype(np.uint8), ends]).tobytes().decode(), 30)
+
+
+def _cut(text: str, size: int) -> list[str]:
+    """Return a text in parts of one size."""
+    return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def _second_text(second: int) -> str:
