@@ -9,8 +9,11 @@ import numpy as np
 
 from evpn_pcap.decode import arp, cooked, ethernet, icmpv6, ipv4, ipv6, loopback, ordinary, tcp, udp, vxlan
 from evpn_pcap.decode.emitted import Emitted
+from evpn_pcap.decode.joined import Part, join_parts
 from evpn_pcap.decode.layout import Layout, Next, Rows
 from evpn_pcap.model import Batch, Decoded, FileEnd, Options, Source
+
+__all__ = ["Part", "decode", "decode_part", "join_parts"]
 
 DEPTH_MOST = 8  # tags and encapsulations of one frame that are passed
 
@@ -25,10 +28,16 @@ def decode(batches: Iterable[Batch | FileEnd], source: Source, options: Options)
     Memory grows with the rows of the result, not with the capture. Damage inside a record is counted
     (Capture.skipped) and told in ANOMALIES, never raised; what `batches` raises passes through.
     """
+    part = decode_part(batches, source, options)
+    return part.emitted.decoded(part.end)
+
+
+def decode_part(batches: Iterable[Batch | FileEnd], source: Source, options: Options) -> Part:
+    """Return what a part of a capture file shows, for `join_parts`; batches and options as for `decode`."""
     dispatch, emitted = _dispatch(options), Emitted(source, options)
     for batch in batches:
         if isinstance(batch, FileEnd):
-            return emitted.decoded(batch)
+            return Part(source, emitted, batch)
         emitted.add(_lay_out(batch, dispatch, emitted.reasons))
     raise ValueError(f"{source.name}: the batches of a capture end with a FileEnd")
 

@@ -75,10 +75,27 @@ class Accounts:
                 detail = f"{captured} of {wire} octets captured"
                 self._rows.append((frame, name.partition(".")[0], name, detail, 1, None))
 
+    @property
+    def packet_count(self) -> int:
+        """Records counted so far."""
+        return sum(one["packet_count"] for one in self._interfaces.values())
+
+    def take(self, later: "Accounts") -> None:
+        """Take the counts of the capture's next part, whose frames are numbered from its own first."""
+        before = self.packet_count
+        self._skipped.update(later._skipped)
+        for frame, layer, name, detail, count, offset in later._rows:
+            if frame is not None and self._noted[name] < NOTED_MOST:
+                self._noted[name] += 1
+                self._rows.append((frame + before, layer, name, detail, count, offset))
+        for key, seen in later._interfaces.items():
+            self._interfaces[key] = _together(self._interfaces[key], seen) if key in self._interfaces else seen
+        self._link_types |= later._link_types
+
     def capture(self, end: FileEnd) -> Capture:
         """Return the capture as a whole. Its role is told by the vantage points, later."""
         seen = self._interfaces.values()
-        count = sum(one["packet_count"] for one in seen)
+        count = self.packet_count
         dropped = [one.dropped_count for one in end.interfaces if one.dropped_count is not None]
         return Capture(
             capture_id=self._source.capture_id,

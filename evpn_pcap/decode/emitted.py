@@ -1,7 +1,8 @@
 """What was laid out in a batch into rows of PACKETS, ANCHORS and SEGMENTS, gathered over one capture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from evpn_pcap.decode.accounts import Accounts
 from evpn_pcap.decode.interned import Addresses
 from evpn_pcap.decode.keys import frame_key, sample_key
 from evpn_pcap.decode.layout import Layout, Rows
-from evpn_pcap.decode.sampling import LEVELS, SECOND_NS, Sampler, level
+from evpn_pcap.decode.sampling import LEVELS, SECOND_NS, Sampler, are_joinable, joined, level
 from evpn_pcap.decode.tables import DIRECTIONS, PROTOCOLS, Chunks, context, frame, source_mac
 from evpn_pcap.model import Decoded, FileEnd, Options, Source
 
@@ -22,6 +23,10 @@ COLUMNS: Mapping[str, Callable[[Layout, Rows, Addresses], dict[str, np.ndarray]]
     "nd": icmpv6.columns,
     "bgp": tcp.columns,
 }
+IP_COLUMNS = [
+    one.name for table in (columns.PACKETS, columns.ANCHORS, columns.SEGMENTS) for one in table.columns
+    if one.kind is columns.IP
+]  # fmt: skip
 
 
 class Emitted:
@@ -90,6 +95,36 @@ class Emitted:
             | ordinary.columns(layout, rows, key, self._addresses)
             | {"second": second, "rarity": np.full(len(rows), LEVELS, np.uint8) if always else rarity}
         )
+
+    @property
+    def packet_count(self) -> int:
+        """Records taken so far."""
+        return self._accounts.packet_count
+
+    def take(self, parts: "Sequence[Emitted]") -> bool:
+        """Take all parts of the capture, each with frames numbered from its own first; nothing was taken before.
+
+        Returns False, and takes nothing, where they do not tell which frames one reading samples.
+        """
+        samplers = [one._sampler for one in parts]
+        if not are_joinable(samplers):
+            return False
+        for one in parts:
+            before = self.packet_count
+            numbers = np.array([self.reasons.setdefault(name, len(self.reasons)) for name in one.reasons], np.uint32)
+            changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+                **dict.fromkeys(IP_COLUMNS, self._addresses.take(one._addresses)),
+                "frame_id": partial(np.add, before),
+                "stop_reason": partial(np.take, numbers),
+            }
+            self._packets.take(one._packets, changes)
+            self._anchors.take(one._anchors, changes)
+            self._segments.take(one._segments, changes)
+            self._accounts.take(one._accounts)
+        second, rarity = self._anchors.joined("second"), self._anchors.joined("rarity")
+        is_chosen = rarity < LEVELS  # the others are kept always
+        self._sampler = joined(samplers, second[is_chosen], rarity[is_chosen])
+        return True
 
     def decoded(self, end: FileEnd) -> Decoded:
         """Return everything as columns, now that the capture has been read to its end."""

@@ -1,5 +1,7 @@
 """IP addresses of packets into codes, and codes into canonical text: text is made once an address."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from evpn_pcap.addresses import ip_text
@@ -8,6 +10,7 @@ from evpn_pcap.decode.octets import Octets
 from evpn_pcap.table import Words
 
 IPV6 = 1 << 30  # codes from here on are of IPv6 addresses
+_LOW = 0xFFFFFFFF  # of a pair: the code of the lower half
 
 
 class Numbers:
@@ -70,19 +73,30 @@ class Addresses:
             destination = np.where(six, self.ipv6(octets, at + 24, six), destination)
         return source, destination
 
+    def take(self, other: "Addresses") -> Callable[[np.ndarray], np.ndarray]:
+        """Take the addresses of another, and return what makes codes of it into codes of this."""
+        high, low = self._high.codes(other._high.listed()), self._low.codes(other._low.listed())
+        pairs = other._six.listed().astype(np.int64)
+        known = [self._four.codes(other._four.listed()), self._six.codes(high[pairs >> 32] << 32 | low[pairs & _LOW])]
+        own = np.concatenate([known[0], known[1] + IPV6, [MISSING]]).astype(np.int32)
+        return lambda codes: own[other._places(codes)]
+
     def text(self, codes: np.ndarray) -> Words:
         """Return codes as canonical text, missing where MISSING. To be asked for when all codes are given."""
         if self._texts is None:
             self._texts = tuple(map(ip_text, self._all()))
+        return Words(self._places(codes), self._texts)
+
+    def _places(self, codes: np.ndarray) -> np.ndarray:
+        """Return where the address of each code stands among all; MISSING stays MISSING."""
         codes = codes.astype(np.int64)
-        places = np.where(codes >= IPV6, codes - IPV6 + len(self._four), codes)
-        return Words(places, self._texts)
+        return np.where(codes >= IPV6, codes - IPV6 + len(self._four), codes)
 
     def _all(self) -> list[bytes]:
         """Return every address, those of IPv6 behind those of IPv4."""
         high, low = self._high.listed(), self._low.listed()
         pairs = self._six.listed().astype(np.int64)
         four = self._four.listed().astype(">u4").tobytes()
-        six = np.stack([high[pairs >> 32], low[pairs & 0xFFFFFFFF]], axis=1).astype(">u8").tobytes()
+        six = np.stack([high[pairs >> 32], low[pairs & _LOW]], axis=1).astype(">u8").tobytes()
         parts = ((four, 4), (six, 16))
         return [octets[at : at + size] for octets, size in parts for at in range(0, len(octets), size)]

@@ -4,7 +4,7 @@ Until the capture's end every column is a plain array, with MISSING for what is 
 elements of a tuple and IP addresses as codes: memory grows by some hundred octets a row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -91,6 +91,13 @@ class Chunks:
     def add(self, batch: Mapping[str, np.ndarray]) -> None:
         """Take the columns of one batch; one that is left out is missing in all its rows."""
         self._batches.append(batch)
+
+    def take(self, later: "Chunks", changes: Mapping[str, Callable[[np.ndarray], np.ndarray]]) -> None:
+        """Take the batches of another, with those of its columns changed that say otherwise what they mean."""
+        for batch in later._batches:
+            self._batches.append(
+                {name: changes[name](values) if name in changes else values for name, values in batch.items()}
+            )
 
     def joined(self, name: str) -> np.ndarray:
         """Return one column of all batches, MISSING where a batch does not have it."""
