@@ -265,7 +265,7 @@ SESSIONS = Table(
 
 POINTS = Table(
     "POINTS",
-    "one row per vantage point: one interface of one host",
+    "one row per vantage point: one interface of one host, over one unbroken stretch of its capture files",
     (
         Column("point_id", ID, "counted from 0"),
         _HOST,

@@ -12,7 +12,7 @@ import numpy as np
 from evpn_pcap.clocks.direction import RATE_LIMIT
 from evpn_pcap.clocks.matching import Matches
 from evpn_pcap.clocks.sweep import Envelope, envelope
-from evpn_pcap.clocks.windows import Constraints, GAP_NS, tightest, windows
+from evpn_pcap.clocks.windows import GAP_NS, Constraints, tightest, windows
 
 STAMP_SLACK_NS = 2_000  # microsecond stamps are cut off, one at each host; measured disorder is below that
 NEIGHBOURS = 5  # on either side, in time, that a frame must not contradict

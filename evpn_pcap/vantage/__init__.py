@@ -18,12 +18,14 @@ from evpn_pcap.vantage.stations import find_stations, forwarding_hosts
 from evpn_pcap.vantage.vteps import vtep_addresses
 
 COOKED_LINK_TYPES = (113, 276)  # tcpdump -i any (tcpdump.org link types)
+POINT = ["host", "label", "interface_index"]
+SILENCES_ALLOWED = 10  # a gap between two ring-buffer files of so many mean packet distances is no gap
 
 
 def find_points(
     interfaces: pd.DataFrame, packets: pd.DataFrame, anchors: pd.DataFrame, options: Options
 ) -> pd.DataFrame:
-    """Return POINTS: one row per host, point and interface, ring-buffer files taken together.
+    """Return POINTS: one row per host, point and interface, ring-buffer files that join taken together.
 
     Reads INTERFACES, PACKETS and ANCHORS. Coverage is that of the whole file: an interface of an
     `-i any` capture that was silent for a while was listened to all the same. What the fabric file
@@ -58,21 +60,33 @@ def _hypervisors(interfaces: pd.DataFrame, frames: pd.DataFrame, options: Option
 
 
 def _with_file_coverage(interfaces: pd.DataFrame) -> pd.DataFrame:
-    """Return INTERFACES with the first and last moment of the whole file, and a name for each point."""
+    """Return INTERFACES with the first and last moment of the whole file, a name for each point, and its stretch.
+
+    Ring-buffer files of one point are one stretch while the gap between two is no longer than ten
+    times their mean distance between packets: a file that was overwritten leaves a longer one.
+    """
     by_file = interfaces.groupby("capture_id")
     is_one = by_file["interface_index"].transform("size") == 1
     number = interfaces["interface_index"].astype("str")
     unnamed = interfaces["point"].where(is_one & (interfaces["link_type"] != 276), interfaces["point"] + "#" + number)
-    return interfaces.assign(
+    whole = interfaces.assign(
         first_ns=by_file["first_ns"].transform("min"),
         last_ns=by_file["last_ns"].transform("max"),
+        file_packet_count=by_file["packet_count"].transform("sum"),
         label=interfaces["name"].fillna(unnamed),
-    )
+    ).sort_values([*POINT, "first_ns", "capture_id"], kind="stable")
+    by_point = whole.groupby(POINT)
+    mean_ns = (whole["last_ns"] - whole["first_ns"]) // whole["file_packet_count"].clip(lower=1)
+    before_ns = whole.assign(mean_ns=mean_ns).groupby(POINT)["mean_ns"].shift()
+    longest_ns = pd.concat([mean_ns, before_ns], axis=1).max(axis=1)
+    gap_ns = whole["first_ns"] - by_point["last_ns"].shift()
+    is_broken = (gap_ns > SILENCES_ALLOWED * longest_ns).fillna(value=False).astype(bool)
+    return whole.assign(stretch=is_broken.cumsum())
 
 
 def _grouped(interfaces: pd.DataFrame) -> pd.DataFrame:
     """Return one row per vantage point with what INTERFACES tells about it."""
-    keys = ["host", "label", "interface_index"]
+    keys = [*POINT, "stretch"]
     grouped = interfaces.groupby(keys, sort=True)
     points = grouped.agg(
         capture_ids=("capture_id", lambda ids: tuple(sorted(ids))),
