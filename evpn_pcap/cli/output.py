@@ -1,7 +1,6 @@
 """Where text and files go: standard output, standard error, and files that are whole or not there."""
 
 import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def _replace(target: Path, data: bytes) -> None:
     """Write beside the target, bring it to the disk, and rename it into place."""
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    part = target.with_name(f".{os.urandom(8).hex()}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.write(data)

@@ -10,17 +10,20 @@ from evpn_pcap.cli.output import say
 from evpn_pcap.cli.status import ExitStatus
 from evpn_pcap.model import Analysis, Capture, Options
 from evpn_pcap.report.escape import visible
-from evpn_pcap.report.gates import Verdict, judge, parse_gate
 from evpn_pcap.scale import Runner, runner
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from evpn_pcap.report.gates import Verdict
+
 
 def analysis_of(
     reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: Words
-) -> tuple[Analysis, ExitStatus, tuple[Verdict, ...]]:
+) -> "tuple[Analysis, ExitStatus, tuple[Verdict, ...]]":
     """Return the analysis of the captures, the exit status it calls for, and what became of the gates."""
+    from evpn_pcap.report.gates import judge, parse_gate
+
     gates = [parse_gate(expression) for expression in gating.fail_on]  # a wrong one ends the run before the work
     options = options_of(reading, scope, clock)
     from evpn_pcap.pipeline import analyze  # pandas: not for --help, nor for a wrong option
@@ -56,7 +59,7 @@ def running(reading: Reading, words: Words) -> Iterator[Runner]:
                 yield _watched(run, bar)
 
 
-def status_of(analysis: Analysis, verdicts: Sequence[Verdict], gating: Gating) -> ExitStatus:
+def status_of(analysis: Analysis, verdicts: "Sequence[Verdict]", gating: Gating) -> ExitStatus:
     """Return the exit status: unreadable input before failed gates before missing evidence."""
     if analysis.failures:
         return ExitStatus.INPUT
@@ -78,7 +81,7 @@ def tell(captures: Iterable[Capture], failures: Iterable[tuple[str, str]], words
         say(visible(f"{one.name}: {accounting([one])}"))
 
 
-def tell_verdicts(verdicts: Iterable[Verdict]) -> None:
+def tell_verdicts(verdicts: "Iterable[Verdict]") -> None:
     """Say which gates failed, and which could not be judged."""
     for one in verdicts:
         if one.is_failed is None:

@@ -9,6 +9,7 @@ from evpn_pcap.report.values import time_text
 
 _FOR_MACHINES = {"captured_ns", "time_ns", "frame_key", "anchor_key"}  # `time` and the frame say it better
 _MOMENTS = {"advertised_ns", "withdrawn_ns", "first_ns", "last_ns", "complete_ns"}
+_SOME = 200  # values at the head of a column that tell whether values repeat
 _PLAIN, _INDENTED = json.JSONEncoder(allow_nan=False), json.JSONEncoder(allow_nan=False, indent=1)
 Told = Mapping[str, list[Any]]  # written column -> values, as values.written returns them
 
@@ -74,20 +75,18 @@ def _whole(value: Any) -> Any:
 def _cells(column: list[Any], guard: Callable[[str], str]) -> list[str]:
     """Return a column as text; each distinct value is written and guarded once."""
     kinds = set(map(type, column))
-    if kinds == {int}:
-        return list(map(str, column))
-    if kinds == {type(None)}:
-        return [""] * len(column)
     if not kinds.isdisjoint({list, tuple}):
         column = ["; ".join(map(str, one or ())) for one in column]
-    distinct = set(column)
-    if kinds == {str} and _is_harmless(distinct):
-        return column
-    told = {one: _cell(one, guard) for one in distinct}
+    if len(set(column[:_SOME])) > _SOME // 2:  # values hardly repeat: one by one, or all at once
+        if kinds == {int}:
+            return list(map(str, column))
+        if kinds == {str} and _is_harmless(column):
+            return column
+    told = {one: _cell(one, guard) for one in set(column)}
     return list(map(told.__getitem__, column))
 
 
-def _is_harmless(texts: set[str]) -> bool:
+def _is_harmless(texts: list[str]) -> bool:
     """Return whether none of these texts needs a guard in any format: all asked at once."""
     whole = "".join(texts)
     return (
