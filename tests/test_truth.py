@@ -182,8 +182,9 @@ def judge(name: str, subset: tuple[int, ...]) -> dict:
         answerers = {"unknown", *(true_row["answered_by"] for true_row in possible)}
         if not possible or row["outcome"] not in outcomes or row["answered_by"] not in answerers:
             wrong.append(([one.capture.name for one in chosen], row))
-    others = analysis.tables.resolutions.query("kind != 'resolution' and outcome != 'undecided'").to_dict("records")
-    for row in others:
+    others = analysis.tables.resolutions.query("kind != 'resolution' and outcome != 'undecided'")
+    is_told = others["requester_mac"].isin(macs) | (others["kind"] == "refresh")  # not the bridges' own probes
+    for row in others[is_told].to_dict("records"):
         crossed = {
             true_row["crossed"]
             for true_row in others_of(name)

@@ -11,7 +11,7 @@ from evpn_pcap.order import AFTER, BEFORE, order
 from evpn_pcap.resolutions.placement import Placement, vtep_of
 
 TRAVEL_NS = 10_000_000  # a copy arrives within this time, or it is not this request's
-ASK_BACK_NS = 2_000_000_000
+ASK_BACK_NS = 100_000_000  # later its neighbour table may have been emptied
 
 
 def sightings_with_places(sightings: pd.DataFrame, points: pd.DataFrame, placement: Placement) -> pd.DataFrame:
@@ -166,9 +166,9 @@ def asks_back(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Index:
     """Return rows whose target, seen on its own link, soon asked for the requester's address itself.
 
     Whoever receives a request takes the asker's address from it (RFC 826, packet reception; RFC
-    4861, 7.2.3), so a target that asks by broadcast within 2 s never had the request: no copy
-    reached its link, and the answer was not its own. This holds even where the target's capture
-    begins only with the first frame after the request.
+    4861, 7.2.3), so a target that asks by broadcast within 100 ms, and whose link does not show the
+    request, never had it: no copy reached its link, and the answer was not its own. This holds even
+    where the target's capture begins only with the first frame after the request.
     """
     there = requests[
         (requests["at_role"] == Role.VM)
@@ -186,4 +186,5 @@ def asks_back(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Index:
     )
     after = order(pairs["last_request_ns"], pairs["margin_ns"], pairs["time_ns"], pairs["margin_ns_back"]) == BEFORE
     soon = pairs["time_ns"] - pairs["last_request_ns"] < ASK_BACK_NS
-    return pd.Index(pairs.loc[after & soon & (pairs["host"] != pairs["host_back"]), "row_id"].unique())
+    shown = _pairs(pairs["row_id"], pairs["host_back"]).isin(_pairs(requests["row_id"], requests["host"]))
+    return pd.Index(pairs.loc[after & soon & ~shown, "row_id"].unique())
