@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from evpn_pcap.decode import decode
+from evpn_pcap.decode import Part, decode, decode_part, join_parts
 from evpn_pcap.errors import CaptureError
 from evpn_pcap.model import Decoded, Options, Source
-from evpn_pcap.sources import find_sources, read_batches, with_fabric
+from evpn_pcap.sources import find_sources, read_batches, split_source, with_fabric
 
 __all__ = ["read_captures", "with_fabric"]  # what the command line calls
 
@@ -41,9 +42,43 @@ def read_captures(
 ) -> tuple[list[Decoded], tuple[tuple[str, str], ...]]:
     """Return every readable capture decoded, and the name and reason of each unreadable one.
 
-    `run` is `map` or anything that works like it over processes or machines.
+    `run` is `map` or anything that works like it over processes or machines; that of `scale` has
+    large captures read in parts, too.
     """
     sources = find_sources(paths, options)
-    results = list(run(partial(read_capture, options=options), sources))
+    process_count = getattr(run, "process_count", 1) if options.reader == "native" else 1
+    split = [split_source(source, process_count) for source in sources]
+    if all(len(parts) == 1 for parts in split):
+        results = list(run(partial(read_capture, options=options), sources))
+    else:
+        results = _read_in_parts(sources, split, options, getattr(run, "over_parts", run))
     failures = [(s.name, r) for s, r in zip(sources, results, strict=True) if isinstance(r, str)]
     return [result for result in results if isinstance(result, Decoded)], tuple(failures)
+
+
+def _read_in_parts(
+    sources: Sequence[Source], split: Sequence[tuple[Source, ...]], options: Options, run: Runner
+) -> list[Decoded | str]:
+    """Return each capture as `read_capture` does, where `split` says of which parts it is to be joined."""
+    read = iter(run(partial(_read_some, options=options), [part for parts in split for part in parts]))
+    return [
+        _joined(source, list(islice(read, len(parts))), options) for source, parts in zip(sources, split, strict=True)
+    ]
+
+
+def _read_some(source: Source, options: Options) -> Decoded | Part | str:
+    """Return a capture, or a part of one, decoded, or in words why it could not be read at all."""
+    if source.begin_bytes == 0 and source.end_bytes is None:
+        return read_capture(source, options)
+    try:
+        return decode_part(read_batches(source), source, options)
+    except CaptureError as error:
+        return str(error)
+
+
+def _joined(source: Source, results: Sequence[Decoded | Part | str], options: Options) -> Decoded | str:
+    """Return a capture joined from its parts, or read in one piece where they do not tell what that gives."""
+    parts = [result for result in results if isinstance(result, Part)]
+    wholes = [result for result in results if not isinstance(result, Part)]
+    joined = join_parts(parts, options) if not wholes else wholes[0] if not parts else None
+    return read_capture(source, options) if joined is None else joined

@@ -76,11 +76,15 @@ class Reading:
         Reader.NATIVE
     )
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", min=0, help="Processes that read captures; 0: one a core.", rich_help_panel="Captures"
+            metavar="N",
+            min=0,
+            help="Processes that read captures; 0: one a core. Default: one, for a large pcap one a core.",
+            rich_help_panel="Captures",
+            show_default=False,
         ),
-    ] = 1
+    ] = None
     scheduler: Annotated[
         str | None,
         typer.Option(

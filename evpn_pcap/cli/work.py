@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evpn_pcap.cli.options import Clock, Gating, Reading, Scope, Words, chosen
@@ -10,7 +11,7 @@ from evpn_pcap.cli.output import say
 from evpn_pcap.cli.status import ExitStatus
 from evpn_pcap.model import Analysis, Capture, Options
 from evpn_pcap.report.escape import visible
-from evpn_pcap.scale import Runner, runner
+from evpn_pcap.scale import Map, Runner, runner
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,10 +27,13 @@ def analysis_of(
 
     gates = [parse_gate(expression) for expression in gating.fail_on]  # a wrong one ends the run before the work
     options = options_of(reading, scope, clock)
-    from evpn_pcap.pipeline import analyze  # pandas: not for --help, nor for a wrong option
+    from evpn_pcap.reading import read_captures
 
     with running(reading, words) as run:
-        analysis = analyze(reading.captures, options, run)
+        decoded, failures = read_captures(reading.captures, options, run)
+    from evpn_pcap.pipeline import analyze_decoded  # pandas: a process that has it starts others slowly
+
+    analysis = analyze_decoded(decoded, options, failures)
     verdicts = tuple(judge(gate, analysis) for gate in gates)
     tell(analysis.captures, analysis.failures, words)
     tell_verdicts(verdicts)
@@ -55,8 +59,7 @@ def running(reading: Reading, words: Words) -> Iterator[Runner]:
         if words.quiet or words.no_progress or not sys.stderr.isatty():
             yield run
         else:
-            with _bar() as bar:
-                yield _watched(run, bar)
+            yield replace(run, over_captures=_watched(run.over_captures), over_parts=_watched(run.over_parts))
 
 
 def status_of(analysis: Analysis, verdicts: "Sequence[Verdict]", gating: Gating) -> ExitStatus:
@@ -114,10 +117,12 @@ def _bar() -> "Progress":
     )  # fmt: skip
 
 
-def _watched(run: Runner, bar: "Progress") -> Runner:
-    """Return the runner with one step of the bar for every capture that is done."""
+def _watched(run: Map) -> Map:
+    """Return the map with one step of a progress bar for every capture, or part of one, that is done."""
 
     def stepping(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        yield from bar.track(run(function, items), total=len(items), description="")
+        results = run(function, items)  # first: a process with the bar's thread is not to be forked
+        with _bar() as bar:
+            yield from bar.track(results, total=len(items), description="")
 
     return stepping
