@@ -110,3 +110,14 @@ def cut_to(file: Path, size_bytes: int, folder: Path) -> Path:
     part = folder / f"{size_bytes}-{file.name}"
     part.write_bytes(file.read_bytes()[:size_bytes])
     return part
+
+
+def test_analyze_survives_what_packets_survives(corpus_folder, capsys):
+    """The whole analysis of captures with ARP, ND or BGP in them, well-formed or not, ends as `packets` does."""
+    files = [file for file in sorted(corpus_folder.rglob("*")) if re.search(r"arp|icmp|bgp|evpn|vxlan", file.name)][::3]
+
+    statuses = {file.name: run(["analyze", "--workers", "1", "--format", "json", str(file)]) for file in files}
+
+    capsys.readouterr()
+    assert len(files) > 25
+    assert set(statuses.values()) <= {0, 3}
