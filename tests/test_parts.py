@@ -24,7 +24,7 @@ from evpn_pcap.model import Options, Source
 from evpn_pcap.reading import read_captures
 from evpn_pcap.scale import runner
 from evpn_pcap.sources import read_batches, split_source
-from evpn_pcap.sources.parts import SPLIT_BYTES
+from evpn_pcap.sources.parts import PART_BYTES
 from tests.strategies import ARP, IPV4, arp, ether, frames, ipv4, tcp, udp, vxlan
 
 FIRST_S = 1_760_000_000
@@ -86,7 +86,7 @@ def bulk(tmp_path_factory):
     """A capture just large enough to be split unasked."""
     file = tmp_path_factory.mktemp("bulk") / "bulk.pcap"
     make_bulk.main([str(file), "--packets", "150000", "--rate", "10000"])
-    assert file.stat().st_size > SPLIT_BYTES
+    assert file.stat().st_size > 2 * PART_BYTES
     return source_of(file)
 
 
@@ -131,7 +131,7 @@ def test_parts_that_do_not_meet_are_refused(folder, place, inside):
 @pytest.mark.parametrize("part_count", range(1, 6))
 def test_real_records_are_found(bulk, part_count):
     """A capture without tricks is split into as many parts as asked for, about equal, at starts of records."""
-    parts = split_source(bulk, part_count)
+    parts = split_source(bulk, part_count, 1)
 
     size = bulk.file.stat().st_size
     begins = [part.begin_bytes for part in parts]
@@ -146,7 +146,7 @@ def test_bulk_in_parts(bulk, part_count, wanted):
     """Seconds that two parts share are sampled as one reading samples them."""
     options = Options(anchors_per_second_count=wanted)
 
-    joined = read_in_parts(split_source(bulk, part_count), options)
+    joined = read_in_parts(split_source(bulk, part_count, 1), options)
 
     assert_same(joined, read_whole(bulk, options))
 
@@ -203,7 +203,7 @@ def test_real_captures_in_parts(captures_folder, corpus_folder):
     """Real captures, small as they are, are the same in three parts; files of other kinds stay whole."""
     files = sorted([*captures_folder.rglob("*.pcap"), *corpus_folder.rglob("*.pcap")])
     sources = [source_of(file) for file in files if file.stat().st_size > 3000]
-    split = [split_source(source, 3, 0) for source in sources]
+    split = [split_source(source, 3, 1) for source in sources]
 
     pairs = [
         (read_in_parts(parts, Options()), read_whole(source, Options()))
@@ -230,8 +230,9 @@ def test_what_is_not_split(folder, bulk):
     sources = [small, *map(source_of, (pipe, section, zipped, folder, folder / "missing", Path("-")))]
 
     assert [split_source(one, 4) for one in sources] == [(one,) for one in sources]
-    assert [split_source(one, 4, 0) for one in sources[1:]] == [(one,) for one in sources[1:]]
+    assert [split_source(one, 4, 1) for one in sources[1:]] == [(one,) for one in sources[1:]]
     assert split_source(bulk, 1) == (bulk,)
+    assert len(split_source(bulk, 100)) == 2
 
 
 # --- over processes ---

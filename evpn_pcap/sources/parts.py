@@ -18,19 +18,20 @@ from evpn_pcap.sources.pcap import byte_order_of, find_record
 from evpn_pcap.sources.piece import FILE_HEADER_BYTES
 from evpn_pcap.sources.window import Window
 
-SPLIT_BYTES = 32 << 20  # below this, starting processes costs more than it saves
+PART_BYTES = 16 << 20  # for less, starting a process costs more than it saves
 
 
-def split_source(source: Source, part_count: int, least_bytes: int = SPLIT_BYTES) -> tuple[Source, ...]:
+def split_source(source: Source, part_count: int, least_bytes: int = PART_BYTES) -> tuple[Source, ...]:
     """Return a capture file as at most so many parts of about equal size, in the file's order.
 
-    The source itself, alone, where the file is smaller than `least_bytes`, is not a regular file,
-    compressed or pcapng (whose records need the blocks before them), or where no place to split is found.
+    The source itself, alone, where the file is too small for two parts of `least_bytes`, is not a
+    regular file, compressed or pcapng (whose records need the blocks before them), or where no place
+    to split it is found.
     """
-    size_bytes = _size_of_pcap(source.file)
-    if part_count < 2 or size_bytes < max(least_bytes, FILE_HEADER_BYTES):
+    if part_count < 2:
         return (source,)
-    body_bytes = size_bytes - FILE_HEADER_BYTES
+    body_bytes = _size_of_pcap(source.file) - FILE_HEADER_BYTES
+    part_count = min(part_count, body_bytes // least_bytes)
     shares = [FILE_HEADER_BYTES + body_bytes * part // part_count for part in range(1, part_count)]
     begins = sorted({begin for share in shares if (begin := _record_after(source, share)) is not None})
     bounds = zip([0, *begins], [*begins, None], strict=True)
