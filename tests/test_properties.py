@@ -56,8 +56,8 @@ def story(steps, wrong_clocks, seed) -> synth.Recording:
         elif verb in ("forget", "announcement"):
             getattr(lab, verb)(who)
     lab.wait(4)
-    lab.ping("vm1", GATEWAY)  # so that every capture lasts beyond the last question
-    lab.wait(1)
+    for vm in ("vm2", "vm3"):
+        lab.traffic("vm1", vm, 2, 2000)  # so that every capture lasts beyond the last question
     return lab.recording()
 
 

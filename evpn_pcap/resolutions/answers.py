@@ -123,7 +123,8 @@ def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame,
     # An answer that did not arrive over the underlay was given at the ingress VTEP: so was that to
     # a request that stayed there, and one that its captured underlay does not show.
     here = rows["is_kept"] | (rows["is_ingress_heard"] & ~rows.index.isin(first.loc[first["vni"].notna(), "row_id"]))
-    by_vtep = is_answered & ~from_target & here & (rows["is_gateway"] | is_remote | rows.index.isin(absent["row_id"]))
+    not_target = (is_remote & rows["is_host"]) | rows.index.isin(absent["row_id"])
+    by_vtep = is_answered & ~from_target & here & (rows["is_gateway"] | not_target)
     return pd.Series(
         np.select(
             [

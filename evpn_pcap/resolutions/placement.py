@@ -13,14 +13,15 @@ MAC_IP_ROUTE = 2  # EVPN route type (RFC 7432, 7.2)
 class Placement:
     """Everything that tells where MACs sit.
 
-    `tunnelled`: mac, vni, vtep_ip, time_ns of frames inside VXLAN, by time. `told`: mac, vtep_ip,
-    advertised_ns, withdrawn_ns of MAC/IP routes. `stated`: VTEP of a MAC by the fabric file.
-    `gateway_macs`: MACs that several VTEPs use as their own (anycast gateway). `vnis`: the VNI of
-    each MAC that is seen in just one. `gateway_ips`: addresses of routes that carry the default
-    gateway community. `tunnels`: host, vni, outer_source_ip that the host has shown.
+    `placed`: mac, vtep_ip, time_ns of frames that show where they come from, by time: inside VXLAN,
+    or bare at a hypervisor that they did not arrive at. `told`: mac, vtep_ip, advertised_ns,
+    withdrawn_ns of MAC/IP routes. `stated`: VTEP of a MAC by the fabric file. `gateway_macs`: MACs
+    that several VTEPs use as their own (anycast gateway). `gateway_ips`: addresses of routes with
+    the default gateway community. `vnis`: the VNI of each MAC that is seen in just one. `tunnels`:
+    host, vni, outer_source_ip that the host has shown.
     """
 
-    tunnelled: pd.DataFrame
+    placed: pd.DataFrame
     told: pd.DataFrame
     stated: dict[int, str]
     gateway_macs: frozenset[int]
@@ -46,9 +47,27 @@ def find_placement(
     vteps = inside.groupby("mac")["vtep_ip"].nunique()
     several = set(vteps[vteps > 1].index.astype(int))
     gateway_macs = frozenset(several - set(told["mac"].dropna().astype(int))) if len(told) else frozenset()
-    tunnelled = inside[(inside["margin_ns"] != FOREVER) & ~inside["mac"].isin(gateway_macs)]
-    tunnelled = tunnelled.sort_values("time_ns", kind="stable")[["mac", "vni", "vtep_ip", "time_ns"]]
-    return Placement(tunnelled, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels)
+    read = ["mac", "vtep_ip", "time_ns", "margin_ns"]
+    placed = pd.concat([inside[read], _sent_here(events, points)[read]], ignore_index=True)
+    placed = placed[(placed["margin_ns"] != FOREVER) & ~placed["mac"].isin(gateway_macs)]
+    placed = placed.sort_values("time_ns", kind="stable")[["mac", "vtep_ip", "time_ns"]]
+    return Placement(placed, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels)
+
+
+def _sent_here(events: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return requests that a hypervisor shows bare and not arriving inside VXLAN: their senders sit behind it.
+
+    Its underlay must cover the moment. Answers do not count: a proxied one bears another's MAC.
+    """
+    underlay = points[points["shows_vxlan"] & points["vtep_ip"].notna()].groupby("host")
+    covered = underlay.agg(vtep_ip=("vtep_ip", "first"), from_ns=("first_ns", "min"), to_ns=("last_ns", "max"))
+    asks = events[(events["message"] == "request") & (events["segment"] != "underlay")]
+    asks = asks.merge(covered, on="host", how="inner", validate="many_to_one")
+    arrived = asks[asks["vni"].notna() & (asks["outer_source_ip"] != asks["vtep_ip"])]
+    bare = asks[asks["vni"].isna() & asks["captured_ns"].between(asks["from_ns"], asks["to_ns"])]
+    keys = ["transmission_id", "host"]
+    found = bare.merge(arrived[keys].drop_duplicates(), on=keys, how="left", indicator=True, validate="many_to_one")
+    return found[found["_merge"] == "left_only"].rename(columns={"source_mac": "mac"})
 
 
 def _stated(points: pd.DataFrame, options: Options) -> dict[int, str]:
@@ -71,20 +90,25 @@ def _vnis(inside: pd.DataFrame, told: pd.DataFrame) -> dict[int, int]:
 def vtep_of(macs: pd.Series, time_ns: pd.Series, placement: Placement) -> pd.Series:
     """Return the VTEP that each MAC sat behind at each moment; missing where nothing tells or it is moving.
 
-    The fabric file goes first; then VXLAN frames from the MAC, the last before and the first
-    after the moment, if they agree or only one exists; then a MAC/IP route in force.
+    The fabric file goes first; then frames from the MAC, the last before and the first after the
+    moment, if they agree; then a MAC/IP route in force; then frames of one side only, of a MAC that
+    was never seen anywhere else (another may have moved in between).
     """
     asked = pd.DataFrame({"mac": macs.astype("UInt64"), "time_ns": time_ns.astype("int64")}).reset_index(drop=True)
     by_file = asked["mac"].map(placement.stated)
     ordered = asked.assign(position=asked.index).dropna(subset=["mac"]).sort_values("time_ns", kind="stable")
-    seen = placement.tunnelled[["time_ns", "mac", "vtep_ip"]]
+    seen = placement.placed[["time_ns", "mac", "vtep_ip"]]
     near = {}
     for direction in ("backward", "forward"):
         nearest = pd.merge_asof(ordered, seen, on="time_ns", by="mac", direction=direction)
         near[direction] = nearest.set_index("position")["vtep_ip"].reindex(asked.index)
     before, after = near["backward"], near["forward"]
-    by_frames = before.fillna(after).where(before.isna() | after.isna() | (before == after))
-    found = by_file.astype("str").fillna(by_frames).fillna(_by_routes(asked, placement.told))
+    by_frames = before.where(before == after)
+    everywhere = pd.concat([placement.placed[["mac", "vtep_ip"]], placement.told[["mac", "vtep_ip"]]]).dropna()
+    places = everywhere.groupby("mac")["vtep_ip"].agg(["nunique", "first"])
+    only = asked["mac"].map(places.loc[places["nunique"] == 1, "first"])
+    one_sided = before.fillna(after).where(only.notna())
+    found = by_file.astype("str").fillna(by_frames).fillna(_by_routes(asked, placement.told)).fillna(one_sided)
     return found.set_axis(macs.index)
 
 
