@@ -60,7 +60,7 @@ def resolve(
         fabric_copy_count=_copies(rows, requests),
         frame_ids=_frames(rows, requests, told, gone),
     )
-    return _built(_selected(rows, options))
+    return _built(_selected(_without_echoes(rows), options))
 
 
 def _with_basics(
@@ -161,6 +161,19 @@ def _frames(rows: pd.DataFrame, requests: pd.DataFrame, told: pd.DataFrame, gone
     ]
     proof = pd.concat(parts).drop_duplicates(["row_id", "frame_id"]).sort_values(["time_ns", "frame_id"], kind="stable")
     return proof.groupby("row_id")["frame_id"].agg(tuple).reindex(rows.index)
+
+
+def _without_echoes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows without what a host that is not aligned shows undecided and others show too.
+
+    Such a host's sightings cannot be brought together with the others', so the same requests would
+    stand twice: they are left out where the other hosts show at least as many of them.
+    """
+    key = ["kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
+    here = rows.groupby(["clock", *key], dropna=False)["frame_id"].transform("size")
+    is_doubtful = (rows["clock"] != "") & (rows["outcome"] == Outcome.UNDECIDED)
+    of_aligned = (rows["clock"] == "").groupby([rows[name] for name in key], dropna=False).transform("sum")
+    return rows[~(is_doubtful & (of_aligned >= here))]
 
 
 def _selected(rows: pd.DataFrame, options: Options) -> pd.DataFrame:
