@@ -124,7 +124,13 @@ def test_missing_hosts_make_doubt_not_error(tmp_path_factory, steps, seed, kept)
 def told(tmp_path_factory):
     """One story with wrong clocks: the folder, the recording and its analysis."""
     folder = tmp_path_factory.mktemp("told")
-    steps = [("ping", "vm2", GATEWAY), ("forget", "vm1", None), ("ping", "vm1", "vm2"), ("announcement", "vm3", None)]
+    steps = [
+        ("ping", "vm1", GATEWAY),
+        ("ping", "vm2", GATEWAY),
+        ("forget", "vm1", None),
+        ("ping", "vm1", "vm2"),
+        ("announcement", "vm3", None),
+    ]
     wrong_clocks = {"pve1": synth.Clock(5_000_000, 3_000), "vm2": synth.Clock(-70_000_000, 9_000)}
     recording = story(steps, wrong_clocks, 7)
     recording.write(folder)

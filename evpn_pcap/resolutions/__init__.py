@@ -43,6 +43,7 @@ def resolve(
     rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]))
     heard = seen.loc[seen["is_ingress"] & seen["covers"] & ~seen["lost"], "row_id"]
     rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back), is_ingress_heard=rows.index.isin(heard))
+    rows = rows.assign(is_table_whole=context.are_tables_whole(rows, sessions, points))
     rows = rows.join(answers.natures(rows, told, anchors, points, places, options))
     rows = rows.assign(is_silent=answers.silences(rows, anchors, points))
     rows = rows.assign(outcome=_outcomes(rows))
@@ -50,7 +51,7 @@ def resolve(
         answered_by=answers.answered_by(rows, told, answers.absent_answers(rows, told, seen, asked_back), places),
         assumptions=_assumptions(rows, gone, seen, asked_back),
     )
-    rows = rows.join(context.route_states(rows, routes, sessions, points))
+    rows = rows.join(context.route_states(rows, routes))
     rows = rows.assign(
         reason=reasons.reasons(rows),
         undecided_reason=reasons.undecided_reasons(rows, seen),

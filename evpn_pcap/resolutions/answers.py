@@ -55,16 +55,18 @@ def natures(
     """Return, per row, is_gateway and is_host: whether the target is the VTEP's own address, or a machine's.
 
     A gateway: stated; or the answer gives a MAC that several VTEPs use and none advertises as a
-    host; or the answer came out of the bridge device. A machine: its MAC has a MAC/IP route, or is
-    a captured machine's own, or frames from the target address arrive from another VTEP. Of the
-    rest neither is known.
+    host; or the answer came out of the bridge device; or every table is known whole, and none has a
+    route for the MAC: every VTEP advertises its machines' MACs, but not its own. A machine: its MAC
+    has a MAC/IP route, or is a captured machine's own, or frames from the target address arrive from
+    another VTEP. Of the rest neither is known.
     """
     told_mac = rows["target_mac"]
     is_gateway = (
         rows["target_ip"].isin(options.gateways)
         | rows["target_ip"].isin(placement.gateway_ips)
         | told_mac.isin(placement.gateway_macs)
-        | rows.index.isin(_out_of_bridge(answers, placement))
+        | rows.index.isin(_out_of_bridge(answers))
+        | (rows["is_table_whole"] & told_mac.notna() & ~told_mac.isin(placement.told["mac"].dropna()))
     )
     stations = points.loc[points["role"] == Role.VM, "station_mac"].dropna()
     senders = anchors.loc[anchors["vni"].notna(), ["source_ip", "outer_source_ip"]].drop_duplicates()
@@ -79,26 +81,19 @@ def natures(
     return pd.DataFrame({"is_gateway": is_gateway, "is_host": is_host & ~is_gateway}, index=rows.index)
 
 
-def _out_of_bridge(answers: pd.DataFrame, placement: Placement) -> pd.Index:
+def _out_of_bridge(answers: pd.DataFrame) -> pd.Index:
     """Return rows whose answer came out of a hypervisor's bridge device, so that the VTEP itself gave it.
 
-    A proxied answer is seen on the requester's tap alone. The VTEP's own is seen on the bridge
-    device too; so is a local machine's while the bridge is promiscuous, but that one enters
-    somewhere (a cooked capture says so) and has a MAC/IP route.
+    Where captures tell directions: it leaves by several interfaces and enters by none. A proxied
+    answer leaves by the requester's tap alone; a local machine's enters by its own.
     """
     bare = answers[answers["vni"].isna() & answers["at_is_hypervisor"].fillna(value=False).astype(bool)]
-    keys = ["row_id", "transmission_id", "host"]
-    by_host = bare.assign(enters=bare["direction"] == "incoming", leaves=bare["direction"] == "outgoing").groupby(keys)
-    seen = by_host.agg(
-        place_count=("point_id", "nunique"),
-        enters=("enters", "any"),
-        leaves=("leaves", "any"),
-        told_mac=("told_mac", "first"),
-    ).reset_index()
+    told = bare.assign(left_by=bare["point_id"].where(bare["direction"] == "outgoing"))
+    by_host = told.assign(enters=told["direction"] == "incoming").groupby(["row_id", "transmission_id", "host"])
+    seen = by_host.agg(left_count=("left_by", "nunique"), enters=("enters", "any")).reset_index()
     crossed = answers.loc[answers["vni"].notna(), "transmission_id"]
-    is_unadvertised = ~seen["told_mac"].isin(placement.told["mac"].dropna()) & (len(placement.told) > 0)
-    came_out = (seen["place_count"] > 1) & ~seen["enters"] & ~seen["transmission_id"].isin(crossed)
-    return pd.Index(seen.loc[came_out & is_unadvertised, "row_id"].unique())
+    came_out = (seen["left_count"] > 1) & ~seen["enters"] & ~seen["transmission_id"].isin(crossed)
+    return pd.Index(seen.loc[came_out, "row_id"].unique())
 
 
 def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame, placement: Placement) -> pd.Series:

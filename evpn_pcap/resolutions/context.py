@@ -10,13 +10,10 @@ EFFECT_NS = 1_000_000_000  # trigger to UPDATE takes about 50 ms (domain.md, sec
 WELL_BEFORE_NS = 2_000_000_000  # a route in force for longer had time to reach the kernel
 
 
-def route_states(
-    rows: pd.DataFrame, routes: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame
-) -> pd.DataFrame:
+def route_states(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     """Return, per row, `route_state` at the ingress VTEP when asked, and whether the route was in force `well_before`.
 
-    "Not in force" needs a table known whole: every session into the ingress VTEP was seen from its
-    start to End-of-RIB before the request, without a gap, and that VTEP's underlay was captured then.
+    "Not in force" needs a table known whole (`is_table_whole`).
     """
     asked = rows.reset_index()[["row_id", "ingress_vtep", "target_ip", "target_mac", "vni", "time_ns", "margin_ns"]]
     told = routes[(routes["route_type"] == 2) & routes["ip"].notna()]
@@ -47,7 +44,7 @@ def route_states(
     is_held = rows.index.isin(pairs.loc[holds, "row_id"])
     is_close = rows.index.isin(pairs.loc[close, "row_id"])
     state = np.select(
-        [is_held, is_close, _is_table_whole(rows, sessions, points)],
+        [is_held, is_close, rows["is_table_whole"]],
         [RouteState.IN_FORCE, RouteState.TOO_CLOSE, RouteState.NOT_IN_FORCE],
         RouteState.UNKNOWN,
     )
@@ -55,30 +52,21 @@ def route_states(
     return pd.DataFrame({"route_state": state, "well_before": well_before}, index=rows.index)
 
 
-def _is_table_whole(rows: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:
-    """Return whether everything that the ingress VTEP had been told by then is known."""
+def are_tables_whole(rows: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:
+    """Return whether everything that the ingress VTEP had told and been told by then is known.
+
+    Every session of the ingress VTEP was seen from its start to End-of-RIB before the request,
+    without a gap, and that VTEP's underlay was captured then.
+    """
     asked = rows.reset_index()[["row_id", "ingress_vtep", "time_ns", "margin_ns", "last_request_ns"]]
-    known = asked.merge(
-        sessions,
-        left_on="ingress_vtep",
-        right_on="receiver_ip",
-        how="inner",
-        suffixes=("", "_session"),
-        validate="many_to_many",
+    ends = pd.concat([sessions.assign(vtep_ip=sessions["receiver_ip"]), sessions.assign(vtep_ip=sessions["sender_ip"])])
+    ends = ends[["vtep_ip", "gap_count", "complete_ns", "margin_ns"]].rename(
+        columns={"margin_ns": "complete_margin_ns"}
     )
-    whole = (
-        (known["gap_count"] == 0)
-        & (known["complete_ns"] != FOREVER)
-        & (
-            order(
-                known["complete_ns"].clip(upper=FOREVER // 2),
-                known["margin_ns_session"],
-                known["time_ns"],
-                known["margin_ns"],
-            )
-            == BEFORE
-        )
-    )
+    known = asked.merge(ends, left_on="ingress_vtep", right_on="vtep_ip", how="inner", validate="many_to_many")
+    complete_ns = known["complete_ns"].clip(upper=FOREVER // 2)
+    before = order(complete_ns, known["complete_margin_ns"], known["time_ns"], known["margin_ns"]) == BEFORE
+    whole = (known["gap_count"] == 0) & (known["complete_ns"] != FOREVER) & before
     all_whole = whole.groupby(known["row_id"]).all()
     listened = points[(points["role"] == Role.UNDERLAY) & points["vtep_ip"].notna()][
         ["vtep_ip", "first_time_ns", "last_time_ns"]

@@ -44,11 +44,11 @@ def find_placement(
     told = told[~by_gateway]
     told = told.rename(columns={"next_hop": "vtep_ip"})[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
 
-    vteps = inside.groupby("mac")["vtep_ip"].nunique()
-    several = set(vteps[vteps > 1].index.astype(int))
-    gateway_macs = frozenset(several - set(told["mac"].dropna().astype(int))) if len(told) else frozenset()
     read = ["mac", "vtep_ip", "time_ns", "margin_ns"]
     placed = pd.concat([inside[read], _sent_here(events, points)[read]], ignore_index=True)
+    vteps = placed.groupby("mac")["vtep_ip"].nunique()
+    several = set(vteps[vteps > 1].index.astype(int))
+    gateway_macs = frozenset(several - set(told["mac"].dropna().astype(int))) if len(told) else frozenset()
     placed = placed[(placed["margin_ns"] != FOREVER) & ~placed["mac"].isin(gateway_macs)]
     placed = placed.sort_values("time_ns", kind="stable")[["mac", "vtep_ip", "time_ns"]]
     return Placement(placed, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels)
