@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
-from evpn_pcap.model import Options, Outcome, Role
+from evpn_pcap.model import Kind, Options, Outcome, Role
 from evpn_pcap.resolutions import aftermath, answers, context, evidence, placement, reasons
 from evpn_pcap.resolutions.rows import Rows, find_rows
 
@@ -40,8 +40,9 @@ def resolve(
     gone = evidence.beyond(requests, rows, own, answers.missing_at_target(requests, told, rows["target_mac"]))
     seen = evidence.witnesses(rows, points, own, places)
     asked_back = evidence.asks_back(rows, requests)
-    rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]))
     heard = seen.loc[seen["is_ingress"] & seen["covers"] & ~seen["lost"], "row_id"]
+    gone = gone[~(gone["is_by_place"] & gone["row_id"].isin(heard))]  # no copy left, so the place is on the same VTEP
+    rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]), is_visible=evidence.answer_visible(requests, rows, own))
     rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back), is_ingress_heard=rows.index.isin(heard))
     rows = rows.assign(is_table_whole=context.are_tables_whole(rows, sessions, points))
     rows = rows.join(answers.natures(rows, told, anchors, points, places, options))
@@ -104,11 +105,13 @@ def _kept(rows: pd.DataFrame, requests: pd.DataFrame, seen: pd.DataFrame, asked_
 def _outcomes(rows: pd.DataFrame) -> np.ndarray:
     """Return the outcome of each row (domain.md, section 3)."""
     is_answered = rows["answer_id"].notna()
+    needs_answer = rows["kind"].isin([Kind.RESOLUTION, Kind.REFRESH])
+    is_unanswered = ~is_answered & ~rows["is_gateway"] & (rows["is_visible"] | ~needs_answer)
     return np.select(
         [
             rows["is_gone"],
             rows["is_kept"] & is_answered & rows["is_gateway"],
-            rows["is_kept"] & (rows["is_host"] | rows["is_silent"] | (~is_answered & ~rows["is_gateway"])),
+            rows["is_kept"] & (rows["is_host"] | rows["is_silent"] | is_unanswered),
         ],
         [Outcome.FLOODED, Outcome.LEARNED, Outcome.SUPPRESSED],
         Outcome.UNDECIDED,

@@ -16,7 +16,9 @@ ASK_BACK_NS = 100_000_000  # later its neighbour table may have been emptied
 
 def sightings_with_places(sightings: pd.DataFrame, points: pd.DataFrame, placement: Placement) -> pd.DataFrame:
     """Return sightings with what is known of the point that each was made at (`at_` columns)."""
+    with_underlay = points.loc[points["role"] == Role.UNDERLAY, "host"].unique()
     known = points[["point_id", "role", "is_hypervisor", "vtep_ip", "station_mac"]]
+    known = known.assign(has_underlay=points["host"].isin(with_underlay))
     known = known.rename(columns={name: f"at_{name}" for name in known.columns if name != "point_id"})
     placed = sightings.merge(known, on="point_id", how="left", validate="many_to_one")
     return placed.assign(at_station_vtep=vtep_of(placed["at_station_mac"], placed["time_ns"], placement))
@@ -54,7 +56,8 @@ def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unansw
     Proof: the frame is inside VXLAN, or bare at a hypervisor that is not the ingress VTEP, or on
     the link of a machine behind another VTEP. Where nothing tells which VTEP a machine is behind,
     two machines whose own links were captured at different hosts are taken to sit behind different
-    ones; a requester that was not captured itself may be the VTEP. On the target's own link
+    ones; a requester that was not captured itself may be the VTEP, and of one that a captured
+    hypervisor with its underlay shows, that underlay would tell. On the target's own link
     an answered request shows its answer too; where that is missing (`unanswered_at`: row_id and
     host), the place is not what it seems and nothing is claimed.
     """
@@ -71,10 +74,24 @@ def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unansw
     )
     is_known = ingress.notna() & station_vtep.notna()
     proven = is_copy | other_vtep | (on_link & is_known & (station_vtep != ingress))
-    assumed = on_link & ~is_known & requests["source_mac"].isin(own["station_mac"])
+    passed = requests.loc[~is_copy & requests["at_has_underlay"].fillna(value=False).astype(bool), "row_id"]
+    is_assumable = requests["source_mac"].isin(own["station_mac"]) & ~requests["row_id"].isin(passed)
+    assumed = on_link & ~is_known & is_assumable
     text = "the requester and " + requests["host"] + " are taken to sit behind different VTEPs"
-    found = requests.assign(assumption=text.where(assumed & ~proven, ""))
+    found = requests.assign(assumption=text.where(assumed & ~proven, ""), is_by_place=~is_copy & ~other_vtep)
     return found[proven | assumed]
+
+
+def answer_visible(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame) -> pd.Series:
+    """Return whether an answer to each row would have been seen: on the requester's link or the ingress bridge.
+
+    A unicast answer does not reach the links of other machines that had the request.
+    """
+    on_own_side = _pairs(requests["source_mac"], requests["host"]).isin(_pairs(own["station_mac"], own["host"]))
+    ingress = requests["row_id"].map(rows["ingress_vtep"])
+    on_bridge = requests["at_role"].isin([Role.BRIDGE, Role.ANY]) & (requests["at_vtep_ip"] == ingress)
+    seen = requests.loc[requests["vni"].isna() & (on_own_side | on_bridge), "row_id"]
+    return pd.Series(rows.index.isin(seen), index=rows.index)
 
 
 def _pairs(left: pd.Series, right: pd.Series) -> pd.Series:

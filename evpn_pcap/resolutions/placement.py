@@ -42,7 +42,8 @@ def find_placement(
     by_gateway = told["is_default_gateway"].fillna(value=False).astype(bool)
     gateway_ips = frozenset(told.loc[by_gateway, "ip"].dropna())
     told = told[~by_gateway]
-    told = told.rename(columns={"next_hop": "vtep_ip"})[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
+    own = told["sender_ip"].where(told["receiver_ip"] == told["sender_ip"])  # a withdrawal does not say the next hop
+    told = told.assign(vtep_ip=told["next_hop"].fillna(own))[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
 
     read = ["mac", "vtep_ip", "time_ns", "margin_ns"]
     placed = pd.concat([inside[read], _sent_here(events, points)[read]], ignore_index=True)
