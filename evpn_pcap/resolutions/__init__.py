@@ -40,7 +40,7 @@ def resolve(
     gone = evidence.beyond(requests, rows, own, answers.missing_at_target(requests, told, rows["target_mac"]))
     seen = evidence.witnesses(rows, points, own, places)
     asked_back = evidence.asks_back(rows, requests)
-    heard = seen.loc[seen["is_ingress"] & seen["covers"] & ~seen["lost"], "row_id"]
+    heard = seen.loc[seen["is_ingress"] & seen["proves"], "row_id"]
     gone = gone[~(gone["is_by_place"] & gone["row_id"].isin(heard))]  # no copy left, so the place is on the same VTEP
     rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]), is_visible=evidence.answer_visible(requests, rows, own))
     rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back), is_ingress_heard=rows.index.isin(heard))
@@ -95,8 +95,9 @@ def _kept(rows: pd.DataFrame, requests: pd.DataFrame, seen: pd.DataFrame, asked_
     witness of absence.
     """
     shown = requests[["row_id", "host"]].drop_duplicates().rename(columns={"host": "host_there"})
-    proof = seen[seen["covers"] & ~seen["lost"]]
-    bare = proof.merge(shown, on=["row_id", "host_there"], how="left", indicator=True, validate="many_to_one")
+    bare = seen[seen["proves"]].merge(
+        shown, on=["row_id", "host_there"], how="left", indicator=True, validate="many_to_one"
+    )
     is_absent = (bare["_merge"] == "left_only") | bare["shows_vxlan"].astype(bool) | (bare["role"] == Role.VXLAN)
     proven = rows.index.isin(bare.loc[is_absent, "row_id"]) | rows.index.isin(asked_back)
     return ~rows["is_gone"].to_numpy() & proven
@@ -120,9 +121,8 @@ def _outcomes(rows: pd.DataFrame) -> np.ndarray:
 
 def _assumptions(rows: pd.DataFrame, gone: pd.DataFrame, seen: pd.DataFrame, asked_back: pd.Index) -> pd.Series:
     """Return what each outcome rests on beside frames: nothing where any proof needs no assumption."""
-    flooded = _weakest(gone[["row_id", "assumption"]].assign(rank=0))
-    proof = seen[seen["covers"] & ~seen["lost"]]
-    kept = _weakest(proof[["row_id", "assumption", "rank"]])
+    flooded = _best_proofs(gone[["row_id", "assumption"]].assign(rank=0))
+    kept = _best_proofs(seen.loc[seen["proves"], ["row_id", "assumption", "rank"]])
     back = pd.Series(
         "the target keeps to RFC 826 and RFC 4861: it asked back, so the request had not reached it",
         index=asked_back,
@@ -139,7 +139,7 @@ def _assumptions(rows: pd.DataFrame, gone: pd.DataFrame, seen: pd.DataFrame, ask
     )
 
 
-def _weakest(proofs: pd.DataFrame) -> pd.Series:
+def _best_proofs(proofs: pd.DataFrame) -> pd.Series:
     """Return, per row_id, the assumption of its best proof: none if one needs none."""
     ordered = proofs.assign(is_assumed=proofs["assumption"] != "").sort_values(
         ["is_assumed", "rank", "assumption"], kind="stable"

@@ -26,7 +26,7 @@ def first_answers(rows: pd.DataFrame, requests: pd.DataFrame, answers: pd.DataFr
     ordered = ordered.merge(longest, on=["row_id", "transmission_id"], how="left", validate="one_to_one")
     ordered = ordered.sort_values(["latency_ns", "time_ns", "frame_id"], kind="stable", na_position="last")
     first = ordered.drop_duplicates("row_id").set_index("row_id")
-    return first[["transmission_id", "told_mac", "latency_ns", "time_ns"]].reindex(rows.index)
+    return first[["transmission_id", "told_mac", "latency_ns"]].reindex(rows.index)
 
 
 def missing_at_target(requests: pd.DataFrame, answers: pd.DataFrame, told_mac: pd.Series) -> pd.DataFrame:
@@ -96,10 +96,10 @@ def _out_of_bridge(answers: pd.DataFrame) -> pd.Index:
     return pd.Index(seen.loc[came_out, "row_id"].unique())
 
 
-def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame, placement: Placement) -> pd.Series:
+def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.Index, placement: Placement) -> pd.Series:
     """Return who answered each row, as far as it is proven.
 
-    `absent`: row_id of rows whose answering machine is known not to have sent the answer (its own
+    `absent`: rows whose answering machine is known not to have sent the answer (its own
     link was captured and does not show it, or it asked back).
     """
     first = answers[answers["transmission_id"] == answers["row_id"].map(rows["answer_id"])]
@@ -118,7 +118,7 @@ def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame,
     # An answer that did not arrive over the underlay was given at the ingress VTEP: so was that to
     # a request that stayed there, and one that its captured underlay does not show.
     here = rows["is_kept"] | (rows["is_ingress_heard"] & ~rows.index.isin(first.loc[first["vni"].notna(), "row_id"]))
-    not_target = (is_remote & rows["is_host"]) | rows.index.isin(absent["row_id"])
+    not_target = (is_remote & rows["is_host"]) | rows.index.isin(absent)
     by_vtep = is_answered & ~from_target & here & (rows["is_gateway"] | not_target)
     return pd.Series(
         np.select(
@@ -146,8 +146,8 @@ def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.DataFrame,
 
 def absent_answers(
     rows: pd.DataFrame, answers: pd.DataFrame, witnesses: pd.DataFrame, asked_back: pd.Index
-) -> pd.DataFrame:
-    """Return row_id of rows whose answer did not come from the machine that owns its MAC.
+) -> pd.Index:
+    """Return the rows whose answer did not come from the machine that owns its MAC.
 
     That machine's own link was captured at the moment and does not show the answer, or the machine
     asked back (see evidence.asks_back), so it never had the request.
@@ -156,19 +156,10 @@ def absent_answers(
     at_owner = witnesses[
         (witnesses["role"] == Role.VM)
         & (witnesses["station_mac"] == witnesses["row_id"].map(rows["target_mac"]))
-        & witnesses["covers"]
-        & ~witnesses["lost"]
+        & witnesses["proves"]
     ]
-    found = at_owner.merge(
-        shown,
-        left_on=["row_id", "host_there"],
-        right_on=["row_id", "host_there"],
-        how="left",
-        indicator=True,
-        validate="many_to_one",
-    )
-    ids = pd.concat([found.loc[found["_merge"] == "left_only", "row_id"], pd.Series(asked_back, dtype="int64")])
-    return pd.DataFrame({"row_id": ids.unique()})
+    found = at_owner.merge(shown, on=["row_id", "host_there"], how="left", indicator=True, validate="many_to_one")
+    return pd.Index(found.loc[found["_merge"] == "left_only", "row_id"].unique()).union(asked_back)
 
 
 def silences(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) -> pd.Series:

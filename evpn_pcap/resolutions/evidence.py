@@ -103,7 +103,7 @@ def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, place
     """Return, per row and vantage point that a copy would have passed, whether it would have been seen there.
 
     One row per row_id and point_id on the path: `covers` (its capture covers every request of the
-    row, less both margins), `is_aligned`, `lost` (the capture reports drops), `assumption`, `rank`
+    row, less both margins), `is_aligned`, `proves` (covers, and lost nothing), `assumption`, `rank`
     (the smaller, the nearer to the ingress VTEP). Absence there proves that nothing went beyond.
     """
     shown = points[points["shows_arp"] | points["shows_nd"] | points["shows_vxlan"]]
@@ -167,7 +167,7 @@ def _has_shown_tunnel(pairs: pd.DataFrame, tunnels: pd.DataFrame) -> pd.Series:
 
 
 def _with_coverage(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs with is_aligned and covers."""
+    """Return the pairs with is_aligned, covers and proves."""
     same_host = found["host"] == found["host_there"]
     aligned = same_host | ((found["margin_ns"] != FOREVER) & (found["point_margin_ns"] != FOREVER))
     row_margin = found["margin_ns"].where(aligned & ~same_host, 0)
@@ -176,7 +176,7 @@ def _with_coverage(found: pd.DataFrame) -> pd.DataFrame:
     ends = order(found["last_time_ns"], point_margin, found["last_request_ns"] + TRAVEL_NS, row_margin)
     covers = aligned & (begins == BEFORE) & (ends == AFTER)
     lost = found["dropped_count"].fillna(0).astype("int64") > 0
-    return found.assign(is_aligned=aligned, covers=covers, lost=lost)
+    return found.assign(is_aligned=aligned, covers=covers, proves=covers & ~lost)
 
 
 def asks_back(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Index:
