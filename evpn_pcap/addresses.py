@@ -1,4 +1,4 @@
-"""Addresses and frame references: between the stored form of columns.py and the written form.
+"""Addresses and frame references: between the stored form of columns/ and the written form.
 
 Stored: a MAC is an unsigned 64-bit integer, an IP address its canonical text (RFC 5952 for IPv6,
 so that equal addresses are equal strings), a frame its capture and number in one integer.

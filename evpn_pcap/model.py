@@ -300,7 +300,7 @@ class ClockFit:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Every table of one analysis; columns and grain in columns.py.
+    """Every table of one analysis; columns and grain in columns/.
 
     `packets`, `anchors` and `updates` have time_ns and margin_ns on the common clock beside theirs.
     """

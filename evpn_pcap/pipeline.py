@@ -29,7 +29,7 @@ def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Ru
     """Explain every ARP and ND resolution that these captures show.
 
     `paths` are capture files, folders, globs, or HOST[:POINT]=PATH. Returns an Analysis, whose
-    `tables` are DataFrames of columns.py. A capture that cannot be read is listed in `failures`
+    `tables` are DataFrames of columns/. A capture that cannot be read is listed in `failures`
     and the others are analyzed. Raises OptionError where a path or option makes no sense.
     """
     options = options or Options()

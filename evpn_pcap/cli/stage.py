@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def send_table(name: str, rows: "pd.DataFrame | Columns", captures: "Iterable[Capture]", output: Output) -> None:
-    """Write a table of columns.py: `name` is its name in small letters."""
+    """Write a table of columns/: `name` is its name in small letters."""
     from evpn_pcap.report.table import FORMATS
     from evpn_pcap.report.values import capture_names, table_named, written
     from evpn_pcap.table import Columns

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from evpn_pcap import columns
+from evpn_pcap.columns.kinds import IP
 from evpn_pcap.decode import arp, icmpv6, ordinary, tcp
 from evpn_pcap.decode.accounts import Accounts
 from evpn_pcap.decode.interned import Addresses
@@ -25,7 +26,7 @@ COLUMNS: Mapping[str, Callable[[Layout, Rows, Addresses], dict[str, np.ndarray]]
 }
 IP_COLUMNS = [
     one.name for table in (columns.PACKETS, columns.ANCHORS, columns.SEGMENTS) for one in table.columns
-    if one.kind is columns.IP
+    if one.kind is IP
 ]  # fmt: skip
 
 

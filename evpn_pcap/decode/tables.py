@@ -1,4 +1,4 @@
-"""Columns of one batch after another into the tables of `columns.py`.
+"""Columns of one batch after another into the tables of `columns/`.
 
 Until the capture's end every column is a plain array, with MISSING for what is missing, words as
 elements of a tuple and IP addresses as codes: memory grows by some hundred octets a row.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from evpn_pcap.addresses import frame_id
-from evpn_pcap.columns import IP, TEXT
+from evpn_pcap.columns.kinds import IP, TEXT
 from evpn_pcap.decode import cooked, ethernet, vxlan
 from evpn_pcap.decode.interned import Addresses
 from evpn_pcap.decode.layout import COOKED, ETHERNET, MISSING, Layout

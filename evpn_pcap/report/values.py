@@ -1,4 +1,4 @@
-"""Tables of columns.py -> columns of plain Python values in written form, as every report shows them.
+"""Tables of columns/ -> columns of plain Python values in written form, as every report shows them.
 
 MACs as bc:24:11:00:00:01, frames as `pve1-ens18.pcap:1234`, hashes as hexadecimal, missing values
 and FOREVER as None. Next to a table's time stands `time`, the same in RFC 3339 UTC with nine digits.
@@ -11,18 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evpn_pcap.addresses import capture_of, mac_text, number_of
-from evpn_pcap.columns import (
-    HASH,
-    IDS,
-    MAC,
-    MAYBE_SPAN,
-    MAYBE_TIME,
-    OCTETS,
-    SPAN,
-    TABLES,
-    TEXTS,
-    TIME,
-)
+from evpn_pcap.columns import TABLES
+from evpn_pcap.columns.kinds import HASH, IDS, MAC, MAYBE_SPAN, MAYBE_TIME, OCTETS, SPAN, TEXTS, TIME
 from evpn_pcap.model import FOREVER, Capture
 from evpn_pcap.table import Column, Columns, Table, plain
 
@@ -40,7 +30,7 @@ def time_text(time_ns: int) -> str:
 
 
 def table_named(name: str) -> Table:
-    """Return the table of columns.py that is called so, in small letters."""
+    """Return the table of columns/ that is called so, in small letters."""
     return next(table for table in TABLES if table.name.lower() == name)
 
 
