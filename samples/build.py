@@ -1,7 +1,7 @@
 """Build every sample that is made from prints or simulated: `python samples/build.py [NAME...]`.
 
 The founding case is rebuilt from the tcpdump prints beside it: exactly those frames at exactly
-those times. Simulated samples come from evpn_pcap.synth.scenarios, one function a sample.
+those times. Simulated samples come from evpn_pcap.synth.scenarios, one module a sample.
 Real samples are copies of lab captures and are not built.
 """
 

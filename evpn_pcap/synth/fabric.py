@@ -27,6 +27,17 @@ class Clock:
         return true_ns + self.offset_ns + elapsed_ns * self.drift_ppb // SECOND + step_ns
 
 
+CLOCKS = {
+    "pve1": Clock(offset_ns=-12_345_678, drift_ppb=8_100),
+    "pve2": Clock(offset_ns=87_654_321, drift_ppb=-21_300),
+    "pve3": Clock(offset_ns=-301_200_450, drift_ppb=4_700),
+    "vm1": Clock(offset_ns=152_400_100, drift_ppb=12_900),
+    "vm2": Clock(offset_ns=-46_550_200, drift_ppb=-6_400),
+    "vm3": Clock(offset_ns=9_870_300, drift_ppb=17_800),
+    "vm4": Clock(offset_ns=-5_300_700, drift_ppb=-31_000),
+}  # typical of machines without NTP, far more than the 25 us between hosts
+
+
 @dataclass(frozen=True, slots=True)
 class Vtep:
     """A hypervisor."""
