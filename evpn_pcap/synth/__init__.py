@@ -14,6 +14,7 @@ The same calls give the same octets. Nothing here reads what decode/ does.
 """
 
 from evpn_pcap.synth.fabric import Clock, Fabric, Vm, Vtep, small_fabric
+from evpn_pcap.synth.habit import Habit
 from evpn_pcap.synth.recording import Recording
 from evpn_pcap.synth.simulation import Simulation
 from evpn_pcap.synth.writer import Channel, Record, write_pcap, write_pcapng
@@ -22,6 +23,7 @@ __all__ = [
     "Channel",
     "Clock",
     "Fabric",
+    "Habit",
     "Record",
     "Recording",
     "Simulation",

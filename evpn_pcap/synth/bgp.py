@@ -90,6 +90,11 @@ def router_mac(mac: str) -> bytes:
     return pack("!BB", 6, 3) + mac_octets(mac)
 
 
+def nd_flags(flags: int) -> bytes:
+    """Return the ARP/ND community: R 0x01, O 0x02, I 0x08 (RFC 9047, 2)."""
+    return pack("!BBB5x", 6, 8, flags)
+
+
 def default_gateway() -> bytes:
     """Return the default gateway community (RFC 4360; RFC 7432, 7.8)."""
     return pack("!BBHI", 3, 0x0D, 0, 0)

@@ -143,13 +143,25 @@ class ControlPlane:
 
     def _send_table(self, sender: Vtep, receiver: Vtep, at_ns: int) -> None:
         """Send type 3, every route advertised so far, and End-of-RIB."""
-        fabric = self.wire.fabric
-        multicast = bgp.multicast_route(bgp.route_distinguisher(sender.ip, 2), sender.ip)
-        target = [bgp.encapsulation(), bgp.route_target(fabric.asn, fabric.vni)]
-        self._send(sender.name, receiver.name, at_ns, bgp.update(sender.ip, [multicast], target, fabric.vni))
+        habit = self.wire.fabric.habit(sender.name)
+        if habit.has_multicast_route:
+            self._send(sender.name, receiver.name, at_ns, self._multicast(sender))
         for number, route in enumerate(self.advertised[sender.name], start=1):
             self._advertise(sender.name, receiver.name, route, at_ns + number * 200 * MICROSECOND)
-        self._send(sender.name, receiver.name, at_ns + 100 * MILLISECOND, bgp.end_of_rib())
+        if habit.has_end_of_rib:
+            self._send(sender.name, receiver.name, at_ns + 100 * MILLISECOND, bgp.end_of_rib())
+
+    def _multicast(self, sender: Vtep) -> bytes:
+        """Return the UPDATE with the type 3 route of a VTEP."""
+        fabric, habit = self.wire.fabric, self.wire.fabric.habit(sender.name)
+        route = bgp.multicast_route(bgp.route_distinguisher(sender.ip, 2), sender.ip)
+        communities = [bgp.encapsulation(), self._route_target(sender.name)]
+        return bgp.update(sender.ip, [route], communities, fabric.vni if habit.has_pmsi_tunnel else None)
+
+    def _route_target(self, vtep: str) -> bytes:
+        """Return the route target under which a VTEP announces its VNI."""
+        fabric, number = self.wire.fabric, self.wire.fabric.habit(vtep).route_target
+        return bgp.route_target(fabric.asn, fabric.vni if number is None else number)
 
     def _announce_to_peers(self, vtep: str, route: Route, at_ns: int) -> None:
         """Send one route to every peer, about 50 ms after its cause."""
@@ -159,26 +171,32 @@ class ControlPlane:
 
     def _advertise(self, sender: str, receiver: str, route: Route, at_ns: int) -> None:
         """Send one route in one UPDATE and note when the receiver's kernel has it."""
-        message = bgp.update(self.wire.vtep(sender).ip, [self._nlri(sender, route)], self._communities(sender, route))
+        next_hop = self.wire.fabric.habit(sender).next_hop or self.wire.vtep(sender).ip
+        message = bgp.update(next_hop, [self._nlri(sender, route)], self._communities(sender, route))
         arrived_ns = self._send(sender, receiver, at_ns, message)
         if route[1] is not None:
             self.learn(receiver, route[1], Binding(route[0], sender, arrived_ns + KERNEL_AFTER_NS))
 
     def _communities(self, vtep: str, route: Route) -> list[bytes]:
         """Return the communities of a route: with an IPv4 address and a gateway also the L3 VNI's."""
-        fabric, (_, ip) = self.wire.fabric, route
-        found = [bgp.encapsulation(), bgp.route_target(fabric.asn, fabric.vni)]
+        fabric, habit, (_, ip) = self.wire.fabric, self.wire.fabric.habit(vtep), route
+        found = [bgp.encapsulation()] if habit.has_encapsulation else []
+        found.append(self._route_target(vtep))
         if self._is_routed(ip):
-            found += [bgp.route_target(fabric.asn, fabric.l3_vni), bgp.router_mac(self.wire.vtep(vtep).mac)]
+            found.append(bgp.route_target(fabric.asn, fabric.l3_vni))
+            found += [bgp.router_mac(self.wire.vtep(vtep).mac)] if habit.has_router_mac else []
+        if ip is not None and habit.nd_flags is not None:
+            found.append(bgp.nd_flags(habit.nd_flags))
         sequence = self.advertised[vtep][route]
-        return found + ([bgp.mac_mobility(sequence)] if sequence else [])
+        is_told = sequence > 0 or habit.is_sticky
+        return found + ([bgp.mac_mobility(sequence, is_sticky=habit.is_sticky)] if is_told else [])
 
     def _nlri(self, vtep: str, route: Route, *, is_withdrawn: bool = False) -> bytes:
         """Return a type 2 route of a VTEP; label 0 in a withdrawal, as FRR writes it."""
         fabric, (mac, ip) = self.wire.fabric, route
         vnis = (fabric.vni, fabric.l3_vni) if self._is_routed(ip) else (fabric.vni,)
-        rd = bgp.route_distinguisher(self.wire.vtep(vtep).ip, 2)
-        return bgp.mac_ip_route(rd, mac, ip, (0,) if is_withdrawn else vnis)
+        rd, shift_bits = bgp.route_distinguisher(self.wire.vtep(vtep).ip, 2), fabric.habit(vtep).label_shift_bits
+        return bgp.mac_ip_route(rd, mac, ip, (0,) if is_withdrawn else [vni << shift_bits for vni in vnis])
 
     def _is_routed(self, ip: str | None) -> bool:
         """Return whether a route carries the L3 VNI as well."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evpn_pcap.synth.frames import link_local
+from evpn_pcap.synth.habit import FRR_ON_LINUX, Habit
 
 SECOND = 10**9
 MILLISECOND = 10**6
@@ -91,11 +92,16 @@ class Fabric:
     seed: int = 1
     underlay_floor_ns: int = 25 * MICROSECOND  # least one-way delay between two VTEPs, the same both ways
     underlay_jitter_ns: int = 60 * MICROSECOND
+    habits: Mapping[str, Habit] = field(default_factory=dict)  # by VTEP; the others are as FRR on Linux
 
     @property
     def vxlan(self) -> str:
         """Name of the vxlan device."""
         return f"vxlan_{self.bridge}"
+
+    def habit(self, vtep: str) -> Habit:
+        """Return what a VTEP does in its own way."""
+        return self.habits.get(vtep, FRR_ON_LINUX)
 
 
 def small_fabric(
@@ -105,6 +111,7 @@ def small_fabric(
     gateway: str | None = "10.2.1.1",
     clocks: Mapping[str, Clock] | None = None,
     seed: int = 1,
+    habits: Mapping[str, Habit] | None = None,
 ) -> Fabric:
     """Return pve1, pve2 ... (192.168.16.N) and vm1, vm2 ... (10.2.1.11, .12 ...).
 
@@ -115,4 +122,4 @@ def small_fabric(
         Vm(f"vm{n}", f"bc:24:11:00:00:{n:02x}", f"10.2.1.{10 + n}", f"pve{at}", f"tap{502 + n}i1")
         for n, at in enumerate(placement, start=1)
     )
-    return Fabric(hypervisors, vms, dict(clocks or {}), gateway, seed=seed)
+    return Fabric(hypervisors, vms, dict(clocks or {}), gateway, seed=seed, habits=dict(habits or {}))

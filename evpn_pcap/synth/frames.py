@@ -191,10 +191,17 @@ def tcp(
 
 
 def vxlan(
-    outer_source: tuple[str, str], outer_destination: tuple[str, str], vni: int, frame: bytes, port: int = VXLAN_PORT
+    outer_source: tuple[str, str],
+    outer_destination: tuple[str, str],
+    vni: int,
+    frame: bytes,
+    port: int = VXLAN_PORT,
+    *,
+    flags: int = 0x08,
+    reserved: int = 0,
 ) -> bytes:
     """Return `frame` encapsulated between two VTEPs (MAC, IP); source port from the inner flow (RFC 7348, 5)."""
-    payload = pack("!BBHI", 0x08, 0, 0, vni << 8) + frame
+    payload = pack("!II", flags << 24 | reserved, vni << 8) + frame
     ports = (49152 + crc32(frame[:34]) % 16384, port)
     source, destination = outer_source[1], outer_destination[1]
     datagram = udp(source, destination, ports, payload, has_checksum=False)

@@ -85,15 +85,16 @@ class Simulation:
         self._control.withdraw(vtep, routes, self.now_ns)
         self._control.forget_own(vtep, True, self.now_ns)
 
-    def move(self, vm: str, vtep: str, *ips: str) -> None:
-        """Migrate a VM: the new VTEP announces with a higher sequence, the old one withdraws, QEMU sends RARP."""
+    def move(self, vm: str, vtep: str, *ips: str, sequence: int | None = None) -> None:
+        """Migrate a VM: the new VTEP announces (with a higher sequence), the old one withdraws, QEMU sends RARP."""
         old, mac = self._wire.home[vm], self._guests.vms[vm].mac
         routes = {route: number for route, number in self._control.advertised[old].items() if route[0] == mac}
         self._wire.home[vm] = vtep
         frame = frames.rarp_announcement(mac)
         self._wire.broadcast(self._guests.vms[vm], self.now_ns, frame, is_flooded=True)
         self._tell("rarp", vm, "", crossed=True)
-        self.announce(vm, None, *ips, sequence=max(routes.values(), default=0) + 1)
+        higher = max(routes.values(), default=0) + 1
+        self.announce(vm, None, *ips, sequence=higher if sequence is None else sequence)
         self.now_ns += 70 * MILLISECOND  # the old VTEP has heard of it
         self._control.withdraw(old, list(routes), self.now_ns)
 

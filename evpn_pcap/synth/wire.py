@@ -59,7 +59,10 @@ class Wire:
     def tunnel(self, source: str, destination: str, at_ns: int, frame: bytes) -> int:
         """Carry a frame from the vxlan device of one VTEP to the bridge of another; return when it is there."""
         fabric, ends = self.fabric, (self.vtep(source).address, self.vtep(destination).address)
-        encapsulated = frames.vxlan(*ends, fabric.vni, frame)
+        habit = fabric.habit(source)
+        encapsulated = frames.vxlan(
+            *ends, fabric.vni, frame, habit.vxlan_port, flags=habit.vxlan_flags, reserved=habit.vxlan_reserved
+        )
         sent_ns = at_ns + self.pause(3, 8)
         received_ns = sent_ns + self.transit()
         self.see(source, fabric.underlay, sent_ns, encapsulated, OUTGOING)

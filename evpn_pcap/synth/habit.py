@@ -1,0 +1,25 @@
+"""What one VTEP does otherwise than FRR and Linux: the defaults are what those two do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How a VTEP writes its routes and its VXLAN headers."""
+
+    label_shift_bits: int = 0  # 4: the VNI in the upper 20 bits, as an MPLS label stands
+    has_encapsulation: bool = True  # of MAC and MAC/IP routes
+    next_hop: str | None = None  # of MAC and MAC/IP routes; None: its own address
+    route_target: int | None = None  # number of its VNI's route target; None: the VNI
+    has_router_mac: bool = True  # of routes with a second label
+    has_multicast_route: bool = True
+    has_pmsi_tunnel: bool = True
+    has_end_of_rib: bool = True
+    is_sticky: bool = False
+    nd_flags: int | None = None  # of the ARP/ND community of MAC/IP routes; None: no community
+    vxlan_flags: int = 0x08
+    vxlan_reserved: int = 0  # the 24 bits behind the flags
+    vxlan_port: int = 4789
+
+
+FRR_ON_LINUX = Habit()
