@@ -322,8 +322,8 @@ class Tables:
 class Rule:
     """One diagnosis: what it is called and how its rows are found in the tables.
 
-    `find` returns one row per occurrence in the columns of FINDINGS that vary between
-    occurrences: vni, subject, resolution_ids, frame_ids, detail. It alters nothing.
+    `find` returns FOUND: what varies between occurrences (vni, subject, detail, rows, frames,
+    clock margin). It alters nothing.
     """
 
     code: str  # "EVP001": never changes meaning, never reused
@@ -352,6 +352,7 @@ class Finding:
     would_decide: str
     resolution_ids: tuple[int, ...]
     frame_ids: tuple[int, ...]
+    margin_ns: int | None  # largest clock margin of the moments that it compares; None: it compares none
     fingerprint: str  # stable over runs and captures: from code, vni and subject
 
 

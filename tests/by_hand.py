@@ -192,6 +192,7 @@ def finding(**other):
         would_decide="a capture at pve4",
         resolution_ids=(1,),
         frame_ids=_frames(1, 5),
+        margin_ns=45_000,
         fingerprint="0011223344556677",
     )
     return replace(told, **other)

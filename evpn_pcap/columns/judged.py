@@ -48,6 +48,7 @@ FOUND = Table(
         Column("detail", TEXT, "figures of this occurrence, one sentence; becomes part of the title"),
         Column("resolution_ids", IDS, "rows of RESOLUTIONS it rests on"),
         Column("frame_ids", IDS, "frames it rests on"),
+        Column("margin_ns", MAYBE_SPAN, "largest bound on the error of the moments that it compares; missing where it compares none"),
     ),
     ("vni", "subject"),
 )

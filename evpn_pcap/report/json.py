@@ -91,6 +91,7 @@ def finding_values(finding: Finding, names: dict[int, str]) -> dict[str, Any]:
         "would_decide": finding.would_decide,
         "resolutions": list(finding.resolution_ids),
         "frames": [frame_text(one, names) for one in finding.frame_ids],
+        "margin_ns": finding.margin_ns,
         "fingerprint": finding.fingerprint,
     }
 

@@ -139,6 +139,7 @@ def _finding(finding: Finding, names: dict[int, str]) -> Text:
         ("advice", finding.advice),
         ("else", finding.rivals),
         ("decides", finding.would_decide),
+        ("clocks", "" if finding.margin_ns is None else f"moments known within {finding.margin_ns / 1000:.0f} us"),
     ]
     lines += [f"  {label + ':':<12}{words}" for label, words in parts if words]
     lines += [f"  {'rows:':<12}{', '.join(map(str, finding.resolution_ids))}"] if finding.resolution_ids else []

@@ -1,4 +1,4 @@
-"""Tables -> findings: every module of this folder is one diagnosis, found by listing the folder."""
+"""Tables -> findings: every module of this folder is one diagnosis, found by listing it; helpers begin with _."""
 
 import hashlib
 import importlib
@@ -15,7 +15,7 @@ SEVERITY_ORDER = list(Severity)
 
 def load_rules() -> tuple[Rule, ...]:
     """Return the RULE of every module in this folder, in order of code."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     rules = [importlib.import_module(f"{__name__}.{name}").RULE for name in names]
     return tuple(sorted(rules, key=lambda rule: rule.code))
 
@@ -42,5 +42,6 @@ def _finding(rule: Rule, row: dict[Any, Any]) -> Finding:
         would_decide=rule.would_decide,
         resolution_ids=tuple(row["resolution_ids"]),
         frame_ids=tuple(row["frame_ids"]),
+        margin_ns=None if pd.isna(row["margin_ns"]) else int(row["margin_ns"]),
         fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16],
     )

@@ -20,8 +20,8 @@ References
 
 import pandas as pd
 
-from evpn_pcap import columns
 from evpn_pcap.model import Rule, Severity, Tables
+from evpn_pcap.rules._found import gather
 
 OVERLAP_NS = 2_000_000_000
 
@@ -31,21 +31,13 @@ def find(tables: Tables) -> pd.DataFrame:
     claims = pd.concat([_by_routes(tables.routes), _by_answers(tables)], ignore_index=True)
     found = claims.groupby(["vni", "ip"], sort=True, dropna=False).agg(
         macs=("macs", lambda sets: frozenset().union(*sets)),
-        frame_ids=("frame_ids", lambda parts: tuple(dict.fromkeys(frame for part in parts for frame in part))),
+        frame_ids=("frame_ids", "sum"),
+        margin_ns=("margin_ns", "max"),
     ).reset_index()  # fmt: skip
     rows = tables.resolutions
     about = [tuple(rows.loc[(rows["target_ip"] == ip) | (rows["requester_ip"] == ip), "id"]) for ip in found["ip"]]
-    return columns.FOUND.build(
-        {
-            "vni": found["vni"],
-            "subject": found["ip"],
-            "detail": [
-                f"{ip} is used by {len(macs)} MACs" for ip, macs in zip(found["ip"], found["macs"], strict=True)
-            ],
-            "resolution_ids": about,
-            "frame_ids": found["frame_ids"],
-        }
-    )
+    detail = found["ip"] + " is used by " + found["macs"].map(len).astype("str") + " MACs"
+    return gather(found.assign(subject=found["ip"], detail=detail, resolution_ids=pd.Series(about, dtype="object")))
 
 
 def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +49,7 @@ def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:
         & (routes["receiver_ip"] == routes["sender_ip"])
         & ~is_gateway
     ]
-    read = ["vni", "ip", "mac", "next_hop", "advertised_ns", "withdrawn_ns", "frame_ids"]
+    read = ["vni", "ip", "mac", "next_hop", "advertised_ns", "withdrawn_ns", "margin_ns", "frame_ids"]
     pairs = told[read].merge(
         told[read], on=["vni", "ip"], how="inner", suffixes=("", "_other"), validate="many_to_many"
     )
@@ -71,6 +63,7 @@ def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:
         both["mac"],
         both["mac_other"],
         [(*a, *b) for a, b in zip(both["frame_ids"], both["frame_ids_other"], strict=True)],
+        both[["margin_ns", "margin_ns_other"]].max(axis=1),
     )
 
 
@@ -78,7 +71,7 @@ def _by_answers(tables: Tables) -> pd.DataFrame:
     """Return addresses for which one request got two answers with different MACs, within a second."""
     replies = tables.events[(tables.events["message"] == "reply") & tables.events["told_mac"].notna()]
     replies = replies.drop_duplicates("transmission_id")
-    rows = tables.resolutions[["id", "vni", "target_ip", "requester_mac", "time_ns"]]
+    rows = tables.resolutions[["id", "vni", "target_ip", "requester_mac", "time_ns", "margin_ns"]]
     answers = rows.merge(
         replies, on=["target_ip", "requester_mac"], how="inner", suffixes=("", "_reply"), validate="many_to_many"
     )
@@ -90,13 +83,16 @@ def _by_answers(tables: Tables) -> pd.DataFrame:
         low=("told_mac", "min"),
         high=("told_mac", "max"),
         frame_ids=("frame_id", tuple),
+        margin_ns=("margin_ns", "max"),
     )
     both = several[several["low"] != several["high"]]
-    return _claims(both, both["low"], both["high"], list(both["frame_ids"]))
+    return _claims(both, both["low"], both["high"], list(both["frame_ids"]), both["margin_ns"])
 
 
-def _claims(both: pd.DataFrame, one: pd.Series, other: pd.Series, frame_ids: list[tuple[int, ...]]) -> pd.DataFrame:
-    """Return vni, ip, macs and frame_ids of each pair of MACs that claims one address."""
+def _claims(
+    both: pd.DataFrame, one: pd.Series, other: pd.Series, frame_ids: list[tuple[int, ...]], margin_ns: pd.Series
+) -> pd.DataFrame:
+    """Return vni, ip, macs, frame_ids and margin_ns of each pair of MACs that claims one address."""
     macs = [frozenset(pair) for pair in zip(one, other, strict=True)]
     return pd.DataFrame(
         {
@@ -104,6 +100,7 @@ def _claims(both: pd.DataFrame, one: pd.Series, other: pd.Series, frame_ids: lis
             "ip": both["ip"].reset_index(drop=True).astype("str"),
             "macs": pd.Series(macs, dtype="object"),
             "frame_ids": pd.Series(frame_ids, dtype="object"),
+            "margin_ns": margin_ns.reset_index(drop=True).astype("Int64"),
         }
     )
 

@@ -19,8 +19,9 @@ References
 
 import pandas as pd
 
-from evpn_pcap import columns
 from evpn_pcap.model import Rule, Severity, Tables
+from evpn_pcap.order import BEFORE, order
+from evpn_pcap.rules._found import gather
 
 
 def find(tables: Tables) -> pd.DataFrame:
@@ -32,26 +33,23 @@ def find(tables: Tables) -> pd.DataFrame:
         flooded, left_on=["vni", "requester_ip"], right_on=["vni", "target_ip"], suffixes=("", "_flooded"), how="inner",
         validate="many_to_many",
     )  # fmt: skip
-    pairs = pairs[pairs["time_ns_flooded"] < pairs["time_ns"]]
-    grouped = pairs.groupby(["vni", "requester_ip"], sort=True)
-    found = grouped.agg(
+    begun = order(pairs["time_ns_flooded"], pairs["margin_ns_flooded"], pairs["time_ns"], pairs["margin_ns"])
+    pairs = pairs[begun == BEFORE]
+    found = pairs.groupby(["vni", "requester_ip"], sort=True).agg(
         flooded_ids=("id_flooded", lambda ids: tuple(sorted(set(ids)))),
         learned_id=("id", "min"),
         frame_ids=("frame_ids", "first"),
         flooded_frames=("frame_ids_flooded", lambda frames: tuple(one[0] for one in frames)),
-    ).reset_index()
+        margin_ns=("margin_ns_flooded", "max"),
+    ).reset_index()  # fmt: skip
     count = found["flooded_ids"].map(len).astype("str")
-    return columns.FOUND.build(
-        {
-            "vni": found["vni"],
-            "subject": found["requester_ip"],
-            "detail": found["requester_ip"] + " was flooded for " + count + " times before it spoke to the gateway",
-            "resolution_ids": [(*ids, one) for ids, one in zip(found["flooded_ids"], found["learned_id"], strict=True)],
-            "frame_ids": [
-                tuple(dict.fromkeys([*before, *after]))
-                for before, after in zip(found["flooded_frames"], found["frame_ids"], strict=True)
-            ],
-        }
+    return gather(
+        found.assign(
+            subject=found["requester_ip"],
+            detail=found["requester_ip"] + " was flooded for " + count + " times before it spoke to the gateway",
+            resolution_ids=[(*ids, one) for ids, one in zip(found["flooded_ids"], found["learned_id"], strict=True)],
+            frame_ids=found["flooded_frames"] + found["frame_ids"],
+        )
     )
 
 

@@ -20,8 +20,8 @@ References
 
 import pandas as pd
 
-from evpn_pcap import columns
 from evpn_pcap.model import Rule, Severity, Tables
+from evpn_pcap.rules._found import gather
 
 FAMILY = {"arp": "IPv4", "nd": "IPv6"}
 
@@ -41,17 +41,14 @@ def find(tables: Tables) -> pd.DataFrame:
         if (group["outcome"] == "flooded").all() and hosts <= mac_only and not hosts & set(family["mac"]):
             count = f"all {len(group)} {FAMILY[protocol]} requests flooded, {len(hosts)} hosts have MAC-only routes"
             found.append((vni, FAMILY[protocol], count, tuple(group["id"]), _frames(group, told, hosts)))
-    vnis, subjects, details, ids, frames = zip(*found, strict=True) if found else ((), (), (), (), ())
-    return columns.FOUND.build(
-        {"vni": vnis, "subject": subjects, "detail": details, "resolution_ids": ids, "frame_ids": frames}
-    )
+    return gather(pd.DataFrame(found, columns=["vni", "subject", "detail", "resolution_ids", "frame_ids"]))
 
 
 def _frames(group: pd.DataFrame, told: pd.DataFrame, hosts: set[int]) -> tuple[int, ...]:
     """Return the first frame of each request and the frames of the MAC-only routes, once per route and receiver."""
     requests = [frames[0] for frames in group["frame_ids"]]
     routes = [frame for frames in told.loc[told["mac"].isin(hosts), "frame_ids"] for frame in frames]
-    return tuple(dict.fromkeys([*requests, *routes]))
+    return (*requests, *routes)
 
 
 RULE = Rule(

@@ -19,8 +19,8 @@ References
 
 import pandas as pd
 
-from evpn_pcap import columns
 from evpn_pcap.model import FOREVER, Rule, Severity, Tables
+from evpn_pcap.rules._found import gather
 
 INSTANT_NS = 100_000_000
 ACTIVE_NS = 60_000_000_000  # a machine heard of this recently was not silent
@@ -42,12 +42,9 @@ def find(tables: Tables) -> pd.DataFrame:
     for (vni, sender, family, _), burst in gone.groupby([*keys, "instant"]):
         if _is_planned(burst, told[(told["sender_ip"] == sender) & (told["vni"] == vni)], str(family), tables):
             detail = f"{sender} withdrew {len(burst)} {family} routes of {burst['mac'].nunique()} machines at once"
-            frames = tuple(dict.fromkeys(frame for frames in burst["frame_ids"] for frame in frames))
-            found.append((vni, f"{sender} {family}", detail, (), frames))
-    vnis, subjects, details, ids, frame_ids = zip(*found, strict=True) if found else ((), (), (), (), ())
-    return columns.FOUND.build(
-        {"vni": vnis, "subject": subjects, "detail": details, "resolution_ids": ids, "frame_ids": frame_ids}
-    )
+            margin_ns = burst["withdraw_margin_ns"].max()
+            found.append((vni, f"{sender} {family}", detail, burst["frame_ids"].sum(), margin_ns))
+    return gather(pd.DataFrame(found, columns=["vni", "subject", "detail", "frame_ids", "margin_ns"]))
 
 
 def _is_planned(burst: pd.DataFrame, mine: pd.DataFrame, family: str, tables: Tables) -> bool:

@@ -20,8 +20,8 @@ References
 import numpy as np
 import pandas as pd
 
-from evpn_pcap import columns
 from evpn_pcap.model import FOREVER, Rule, Severity, Tables
+from evpn_pcap.rules._found import gather
 
 SILENCE_NS = 240_000_000_000
 NEAR_NS = 5_000_000_000  # another VTEP advertising within this time makes it a move
@@ -42,26 +42,19 @@ def find(tables: Tables) -> pd.DataFrame:
         silence_s=("silence_s", "max"),
         sender_ip=("sender_ip", "first"),
         ip=("ip", "first"),
-        frame_ids=("frame_ids", lambda parts: tuple(dict.fromkeys(frame for part in parts for frame in part))),
+        frame_ids=("frame_ids", "sum"),
+        margin_ns=("withdraw_margin_ns", "max"),
     ).reset_index()  # fmt: skip
     rows = tables.resolutions
-    about = [
-        tuple(rows.loc[(rows["target_mac"] == mac) | (rows["requester_mac"] == mac), "id"]) for mac in found["mac"]
-    ]
-    whom = found["ip"].astype("object").fillna("a machine")
-    return columns.FOUND.build(
-        {
-            "vni": found["vni"],
-            "subject": found["mac"].astype("str"),
-            "detail": whom.astype("str")
-            + " behind "
-            + found["sender_ip"]
-            + ", after "
-            + found["silence_s"].astype("int64").astype("str")
-            + " s of silence",
-            "resolution_ids": about,
-            "frame_ids": found["frame_ids"],
-        }
+    is_about = [(rows["target_mac"] == mac) | (rows["requester_mac"] == mac) for mac in found["mac"]]
+    whom = found["ip"].astype("object").fillna("a machine").astype("str")
+    silence = found["silence_s"].astype("int64").astype("str") + " s of silence"
+    return gather(
+        found.assign(
+            subject=found["mac"].astype("str"),
+            detail=whom + " behind " + found["sender_ip"] + ", after " + silence,
+            resolution_ids=pd.Series([tuple(rows.loc[one, "id"]) for one in is_about], dtype="object"),
+        )
     )
 
 

@@ -19,8 +19,8 @@ References
 
 import pandas as pd
 
-from evpn_pcap import columns
 from evpn_pcap.model import Rule, Severity, Tables
+from evpn_pcap.rules._found import gather
 
 
 def find(tables: Tables) -> pd.DataFrame:
@@ -30,20 +30,20 @@ def find(tables: Tables) -> pd.DataFrame:
     grouped = asked.assign(is_off=asked["reason"] == "suppression-off").groupby(
         ["vni", "ingress_vtep", "protocol"], sort=True
     )
-    found = grouped.agg(off_count=("is_off", "sum"), asked_count=("is_off", "size")).reset_index()
+    figures = {"off_count": ("is_off", "sum"), "asked_count": ("is_off", "size"), "margin_ns": ("margin_ns", "max")}
+    found = grouped.agg(**figures).reset_index()
     found = found[found["off_count"] > 0]
     keys = zip(found["vni"], found["ingress_vtep"], found["protocol"], strict=True)
     off = [grouped.get_group(key).query("reason == 'suppression-off'") for key in keys]
     family = found["protocol"].map({"arp": "ARP", "nd": "ND"})
     share = found["off_count"].astype("str") + " of " + found["asked_count"].astype("str")
-    return columns.FOUND.build(
-        {
-            "vni": found["vni"],
-            "subject": found["ingress_vtep"] + " " + found["protocol"],
-            "detail": share + " " + family + " requests at " + found["ingress_vtep"],
-            "resolution_ids": [tuple(rows["id"]) for rows in off],
-            "frame_ids": [tuple(dict.fromkeys(frame for one in rows["frame_ids"] for frame in one)) for rows in off],
-        }
+    return gather(
+        found.assign(
+            subject=found["ingress_vtep"] + " " + found["protocol"],
+            detail=share + " " + family + " requests at " + found["ingress_vtep"],
+            resolution_ids=pd.Series([tuple(rows["id"]) for rows in off], dtype="object"),
+            frame_ids=pd.Series([rows["frame_ids"].sum() for rows in off], dtype="object"),
+        )
     )
 
 
