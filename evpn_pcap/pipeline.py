@@ -64,6 +64,14 @@ def analyze_decoded(
     return Analysis(captures, clocks, tables, findings, summarize(resolutions), failures, options)
 
 
+def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, ...]:
+    """Return the clocks of the hosts of these decoded captures, and nothing else: what `align` needs."""
+    interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
+    packets = columns.PACKETS.concat([one.packets for one in decoded])
+    anchors = columns.ANCHORS.concat([one.anchors for one in decoded])
+    return fit_clocks(anchors, find_points(interfaces, packets, anchors, options), options.reference)
+
+
 def _with_coverage(points: pd.DataFrame, clocks: tuple[ClockFit, ...]) -> pd.DataFrame:
     """Return POINTS with its coverage on the common clock: first_time_ns, last_time_ns, point_margin_ns."""
     first = on_common_clock(points.assign(captured_ns=points["first_ns"]), clocks)

@@ -11,7 +11,7 @@ from evpn_pcap.errors import CaptureError
 from evpn_pcap.model import Decoded, Options, Source
 from evpn_pcap.sources import find_sources, read_batches, split_source, with_fabric
 
-__all__ = ["read_captures", "with_fabric"]  # what the command line calls
+__all__ = ["find_sources", "read_captures", "with_fabric"]  # what the command line calls
 
 Runner = Callable[[Callable[[Source], Any], Sequence[Source]], Iterable[Any]]
 

@@ -13,13 +13,14 @@ PACKAGE = PROJECT / "evpn_pcap"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SHARED = {"columns", "table", "model", "errors", "addresses", "order"}
 STAGES = {
-    *("clocks", "decode", "events", "flows", "resolutions", "routes"),
+    *("aligned", "clocks", "decode", "events", "flows", "resolutions", "routes"),
     *("sightings", "sources", "streams", "summary", "tshark", "vantage"),
 }
 MAY_IMPORT = {
     "__init__": {"model", "pipeline"},
     "addresses": set(),
-    "cli": {"pipeline", "reading", "report", "plots", "scale", "model", "table", "errors", "__init__"},
+    "align": {"aligned", "clocks", "sources", "__init__"} | SHARED,
+    "cli": {"align", "pipeline", "reading", "report", "plots", "scale", "model", "table", "errors", "__init__"},
     "columns": {"table"},
     "table": {"errors"},
     "errors": set(),

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import typer
 
-from evpn_pcap.cli import analyze, clocks, events, flows, packets, plot, report, resolutions, routes, tables
+from evpn_pcap.cli import align, analyze, clocks, events, flows, packets, plot, report, resolutions, routes, tables
 from evpn_pcap.cli.options import flattened
 from evpn_pcap.cli.output import say
 from evpn_pcap.cli.status import ExitStatus
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "packets": packets.packets,
     "events": events.events,
     "clocks": clocks.clocks,
+    "align": align.align,
     "flows": flows.flows,
     "routes": routes.routes,
     "resolutions": resolutions.resolutions,

@@ -2,7 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from evpn_pcap.errors import EvpnPcapError
 
@@ -32,23 +35,36 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises EvpnPcapError, naming the file, when that cannot be done; nothing is left behind then.
     """
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write; `path` shows it only once it is complete, and on any error what was there before.
+
+    Raises EvpnPcapError, naming the file, where the system refuses (a full disk); nothing is left behind then.
+    """
     target = Path(os.path.realpath(path))  # a symbolic link stays one
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_bytes(data)  # a device or a pipe
+            with target.open("wb") as file:  # a device or a pipe
+                yield file
         else:
-            _replace(target, data)
+            with _replacing(target) as file:
+                yield file
     except OSError as cause:
         raise EvpnPcapError(f"{path}: cannot be written: {cause.strerror or cause}") from cause
 
 
-def _replace(target: Path, data: bytes) -> None:
-    """Write beside the target, bring it to the disk, and rename it into place."""
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """Yield a file beside the target; bring it to the disk, and rename it into place."""
     part = target.with_name(f".{os.urandom(8).hex()}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)

@@ -20,7 +20,14 @@ def timeline(
     gating: Gating,
     words: Words,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The figure: .svg, .png or .pdf.", show_default=False)
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write; of plots: .svg, .png or .pdf.",
+            show_default=False,
+        ),
     ],
 ) -> int:
     """Draw every resolution over time, a lane a question, and when the target's route was in force.

@@ -17,9 +17,9 @@ class Window:
     because a file says so: the buffer grows only when it is full of one record.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, window_bytes: int = WINDOW_BYTES) -> None:
         """Read the first octets of the stream."""
-        self.octets = np.empty(WINDOW_BYTES + SPARE_BYTES, dtype=np.uint8)
+        self.octets = np.empty(window_bytes + SPARE_BYTES, dtype=np.uint8)
         self.begin = 0
         self.end = 0
         self.is_last = False  # nothing follows `end`
