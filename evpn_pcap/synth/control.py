@@ -34,6 +34,18 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a VTEP says with one route."""
+
+    sequence: int = 0  # MAC mobility
+    esi: bytes = bytes(10)
+    router_mac: str | None = None  # None: the VTEP's own
+
+
+PLAIN = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class _Segment:
     """One TCP segment to be: who sends it when, and when it arrives."""
 
@@ -66,7 +78,7 @@ class ControlPlane:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.events: list[dict[str, object]] = []  # truth: each announcement and withdrawal
-        self.advertised: dict[str, dict[Route, int]] = defaultdict(dict)  # VTEP -> route -> mobility sequence
+        self.advertised: dict[str, dict[Route, Terms]] = defaultdict(dict)  # VTEP -> route -> what it says
         self._known: dict[tuple[str, str], list[Binding]] = defaultdict(list)  # (VTEP, IP) -> bindings
         self._segments: dict[tuple[str, str], list[_Segment]] = defaultdict(list)
         self._started_ns: int | None = None
@@ -89,18 +101,18 @@ class ControlPlane:
                 self._send_table(sender, receiver, ready_ns + self.wire.pause(500, 400))
         return at_ns + SECOND
 
-    def announce(self, vtep: str, routes: Sequence[Route], at_ns: int, sequence: int = 0) -> None:
+    def announce(self, vtep: str, routes: Sequence[Route], at_ns: int, terms: Terms = PLAIN) -> None:
         """Advertise routes, one UPDATE each; before the sessions are up they wait in the table."""
         for number, route in enumerate(routes):
-            self.advertised[vtep][route] = sequence
-            self._note(vtep, "announce", route, at_ns, sequence)
+            self.advertised[vtep][route] = terms
+            self._note(vtep, "announce", route, at_ns, terms.sequence)
             if self._started_ns is not None:
                 self._announce_to_peers(vtep, route, at_ns + number * 200 * MICROSECOND)
 
     def withdraw(self, vtep: str, routes: Sequence[Route], at_ns: int) -> None:
         """Withdraw routes at once, up to five in an UPDATE."""
         for route in routes:
-            self._note(vtep, "withdraw", route, at_ns, self.advertised[vtep].pop(route))
+            self._note(vtep, "withdraw", route, at_ns, self.advertised[vtep].pop(route).sequence)
         groups = [routes[at : at + ROUTES_PER_WITHDRAW] for at in range(0, len(routes), ROUTES_PER_WITHDRAW)]
         for peer in self._peers(vtep):
             for group in groups:
@@ -184,10 +196,11 @@ class ControlPlane:
         found.append(self._route_target(vtep))
         if self._is_routed(ip):
             found.append(bgp.route_target(fabric.asn, fabric.l3_vni))
-            found += [bgp.router_mac(self.wire.vtep(vtep).mac)] if habit.has_router_mac else []
+            router_mac = self.advertised[vtep][route].router_mac or self.wire.vtep(vtep).mac
+            found += [bgp.router_mac(router_mac)] if habit.has_router_mac else []
         if ip is not None and habit.nd_flags is not None:
             found.append(bgp.nd_flags(habit.nd_flags))
-        sequence = self.advertised[vtep][route]
+        sequence = self.advertised[vtep][route].sequence
         is_told = sequence > 0 or habit.is_sticky
         return found + ([bgp.mac_mobility(sequence, is_sticky=habit.is_sticky)] if is_told else [])
 
@@ -196,7 +209,10 @@ class ControlPlane:
         fabric, (mac, ip) = self.wire.fabric, route
         vnis = (fabric.vni, fabric.l3_vni) if self._is_routed(ip) else (fabric.vni,)
         rd, shift_bits = bgp.route_distinguisher(self.wire.vtep(vtep).ip, 2), fabric.habit(vtep).label_shift_bits
-        return bgp.mac_ip_route(rd, mac, ip, (0,) if is_withdrawn else [vni << shift_bits for vni in vnis])
+        if is_withdrawn:
+            return bgp.mac_ip_route(rd, mac, ip, (0,))
+        labels = [vni << shift_bits for vni in vnis]
+        return bgp.mac_ip_route(rd, mac, ip, labels, self.advertised[vtep][route].esi)
 
     def _is_routed(self, ip: str | None) -> bool:
         """Return whether a route carries the L3 VNI as well."""

@@ -75,6 +75,24 @@ class Exchange:
         is_known = binding is not None and binding.is_route
         return Request(sent_ns, path, is_known, tuple(sorted(answers, key=lambda one: one.at_ns)), tuple(reached))
 
+    def refresh(self, vm: Vm, ip: str, sent_ns: int) -> int:
+        """Send a unicast request to the neighbour that a VM knows; return when the last answer came.
+
+        It is forwarded to the owner; a kernel before 6.16 answers it as well.
+        """
+        home, (mac, own), known = self._wire.home[vm.name], vm.address(ip), self._guests.neighbours[vm.name][ip]
+        if ":" in ip:
+            frame = frames.neighbour_solicitation(mac, own, ip, (known, ip))
+        else:
+            frame = frames.arp_request(mac, own, ip, known)
+        binding, last_ns = self._control.known(home, ip, sent_ns), sent_ns
+        for owner in [other for other in self._guests.owners(ip, vm) if other.mac == known]:
+            asked_ns = self._wire.unicast(vm, owner, sent_ns, frame)
+            if binding is not None and self._fabric.habit(home).proxies_unicast:
+                self._answer_as_proxy(vm, ip, binding.mac, sent_ns + self._wire.pause(10, 10))
+            last_ns = self._answer_as_owner(owner, vm, ip, asked_ns).at_ns
+        return last_ns
+
     def _path(self, home: str, is_gateway: bool, is_local: bool, binding: Binding | None) -> str:
         """Return which way a request goes: the Linux bridge's decisions, in their order."""
         if home in self.unsuppressed:
@@ -88,11 +106,12 @@ class Exchange:
     def _answer_as_gateway(self, vm: Vm, tap_ns: int) -> Answer:
         """Let the VTEP answer for its own address; from the exchange it learns the VM's address and announces it."""
         gateway, home = self._fabric.gateway or "", self._wire.home[vm.name]
-        reply = frames.arp_reply(self._fabric.gateway_mac, gateway, vm.mac, vm.ip)
+        mac = self._fabric.gateway_mac_at(home)
+        reply = frames.arp_reply(mac, gateway, vm.mac, vm.ip)
         at_ns = self._wire.from_gateway(vm, tap_ns + self._wire.pause(25, 30), reply)
         if (vm.mac, vm.ip) not in self._control.advertised[home]:
             self._control.announce(home, [(vm.mac, vm.ip)], tap_ns)
-        return Answer(at_ns, self._fabric.gateway_mac, f"{home}:{self._fabric.bridge}")
+        return Answer(at_ns, mac, f"{home}:{self._fabric.bridge}")
 
     def _answer_as_proxy(self, vm: Vm, ip: str, mac: str, tap_ns: int) -> Answer:
         """Let the VTEP answer in the target's name: only the tap and the VM see it."""
@@ -102,11 +121,12 @@ class Exchange:
     def _answer_as_owner(self, owner: Vm, vm: Vm, ip: str, asked_ns: int) -> Answer:
         """Let the target itself answer; from the request it knows the requester."""
         self._guests.neighbours[owner.name][vm.address(ip)[1]] = vm.mac
-        at_ns = self._wire.unicast(owner, vm, asked_ns + self._wire.pause(8, 25), self._reply(owner.mac, vm, ip))
+        at_ns = self._wire.unicast(owner, vm, asked_ns + self._wire.pause(8, 25), self._reply(owner.mac, vm, ip, owner))
         return Answer(at_ns, owner.mac, owner.name)
 
-    def _reply(self, mac: str, vm: Vm, ip: str) -> bytes:
-        """Return the reply that tells `mac` for `ip`: the same octets whoever sends it."""
+    def _reply(self, mac: str, vm: Vm, ip: str, owner: Vm | None = None) -> bytes:
+        """Return the reply that tells `mac` for `ip`: the flags are the owner's, or those that Linux proxies with."""
         if ":" in ip:
-            return frames.neighbour_advertisement((mac, ip), vm.address(ip), (mac, ip))
+            flags = {} if owner is None else {"is_router": owner.is_router, "is_override": owner.has_override}
+            return frames.neighbour_advertisement((mac, ip), vm.address(ip), (mac, ip), **flags)
         return frames.arp_reply(mac, ip, vm.mac, vm.ip)

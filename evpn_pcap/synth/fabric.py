@@ -62,6 +62,8 @@ class Vm:
     ip: str
     vtep: str  # where it starts
     tap: str  # the hypervisor's end of its link
+    is_router: bool = False  # R of its advertisements
+    has_override: bool = True  # O of its advertisements
 
     @property
     def link_local(self) -> str:
@@ -98,6 +100,10 @@ class Fabric:
     def vxlan(self) -> str:
         """Name of the vxlan device."""
         return f"vxlan_{self.bridge}"
+
+    def gateway_mac_at(self, vtep: str) -> str:
+        """Return the MAC with which a VTEP's bridge device answers."""
+        return self.habit(vtep).gateway_mac or self.gateway_mac
 
     def habit(self, vtep: str) -> Habit:
         """Return what a VTEP does in its own way."""

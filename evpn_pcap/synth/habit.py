@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """How a VTEP writes its routes and its VXLAN headers."""
+    """How a VTEP writes its routes and its VXLAN headers, answers and floods."""
 
     label_shift_bits: int = 0  # 4: the VNI in the upper 20 bits, as an MPLS label stands
     has_encapsulation: bool = True  # of MAC and MAC/IP routes
@@ -17,6 +17,10 @@ class Habit:
     has_end_of_rib: bool = True
     is_sticky: bool = False
     nd_flags: int | None = None  # of the ARP/ND community of MAC/IP routes; None: no community
+    gateway_mac: str | None = None  # of its bridge device; None: the anycast MAC
+    proxies_unicast: bool = False  # kernels before 6.16: a unicast request is answered and forwarded
+    flood_list: tuple[str, ...] | None = None  # VTEPs that it floods to; None: all others
+    returns_floods: bool = False  # no split horizon: what was flooded to it goes back where it came from
     vxlan_flags: int = 0x08
     vxlan_reserved: int = 0  # the 24 bits behind the flags
     vxlan_port: int = 4789

@@ -1,19 +1,17 @@
 """Actions of VMs and operators become frames at every vantage point, and their truth."""
 
-from typing import Any
-
 from evpn_pcap.synth import frames
-from evpn_pcap.synth.control import Binding, ControlPlane
+from evpn_pcap.synth.control import Binding, ControlPlane, Terms
 from evpn_pcap.synth.exchange import Exchange, Guests, Request
 from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, SECOND, Fabric, Vm
 from evpn_pcap.synth.recording import Recording
+from evpn_pcap.synth.truth import Truth
 from evpn_pcap.synth.wire import OUTGOING, Wire
 from evpn_pcap.synth.writer import Record
 
 RETRY_NS = 1_024 * MILLISECOND  # Linux asks three times, about a second apart
 ATTEMPTS = 3
 AGEING_S = 300  # of a Linux bridge's FDB
-OUTCOME_OF_PATH = {"suppressed": "suppressed", "local": "suppressed", "gateway": "learned", "flooded": "flooded"}
 
 
 class Simulation:
@@ -32,8 +30,7 @@ class Simulation:
         self._exchange = Exchange(self._wire, self._control, self._guests)
         self._without_ipv6: set[str] = set()
         self._listening_ns = fabric.start_ns
-        self._resolutions: list[dict[str, Any]] = []
-        self._announcements: list[dict[str, Any]] = []
+        self._truth = Truth(self._wire, self._control)
         self._pings = 0
 
     def vm(self, name: str) -> Vm:
@@ -57,10 +54,13 @@ class Simulation:
         self._guests.connected.append(vm)
         self.announce(vm, None, *ips)
 
-    def announce(self, vm: str, *ips: str | None, sequence: int = 0) -> None:
-        """Let the VM's VTEP announce its MAC with each address; None is the MAC-only route."""
+    def announce(self, vm: str, *ips: str | None, sequence: int = 0, terms: Terms | None = None) -> None:
+        """Let the VM's VTEP announce its MAC with each address; None is the MAC-only route.
+
+        `terms` are what the routes say, where it is more than a mobility sequence.
+        """
         mac, vtep = self._guests.vms[vm].mac, self._wire.home[vm]
-        self._control.announce(vtep, [(mac, ip) for ip in ips], self.now_ns, sequence)
+        self._control.announce(vtep, [(mac, ip) for ip in ips], self.now_ns, terms or Terms(sequence))
 
     def withdraw(self, vm: str, *ips: str | None, vtep: str | None = None) -> None:
         """Let the VM's VTEP (or the named one) withdraw routes, all in one UPDATE where they fit."""
@@ -88,15 +88,28 @@ class Simulation:
     def move(self, vm: str, vtep: str, *ips: str, sequence: int | None = None) -> None:
         """Migrate a VM: the new VTEP announces (with a higher sequence), the old one withdraws, QEMU sends RARP."""
         old, mac = self._wire.home[vm], self._guests.vms[vm].mac
-        routes = {route: number for route, number in self._control.advertised[old].items() if route[0] == mac}
+        routes = {route: terms.sequence for route, terms in self._control.advertised[old].items() if route[0] == mac}
         self._wire.home[vm] = vtep
         frame = frames.rarp_announcement(mac)
         self._wire.broadcast(self._guests.vms[vm], self.now_ns, frame, is_flooded=True)
-        self._tell("rarp", vm, "", crossed=True)
+        self._truth.announcement("rarp", vm, "", self.now_ns, crossed=True)
         higher = max(routes.values(), default=0) + 1
         self.announce(vm, None, *ips, sequence=higher if sequence is None else sequence)
         self.now_ns += 70 * MILLISECOND  # the old VTEP has heard of it
         self._control.withdraw(old, list(routes), self.now_ns)
+
+    def relocate(self, vm: str, vtep: str) -> None:
+        """Carry a VM to another VTEP that does not notice: nothing is announced or withdrawn."""
+        self._wire.home[vm] = vtep
+
+    def unplug(self, vm: str) -> None:
+        """Take a VM off the net without its VTEP noticing: its routes stay."""
+        self._guests.connected.remove(vm)
+        self._wire.unplugged.add(vm)
+
+    def teach(self, vtep: str, ip: str, mac: str) -> None:
+        """Let a VTEP's kernel hold a neighbour entry that no route gave it."""
+        self._control.learn(vtep, ip, Binding(mac, vtep, self.now_ns, is_route=False))
 
     def forget(self, *vms: str) -> None:
         """Flush the neighbour tables of VMs."""
@@ -108,19 +121,26 @@ class Simulation:
         one = self._guests.vms[vm]
         crosses = self._wire.home[vm] in self._exchange.unsuppressed
         self._wire.broadcast(one, self.now_ns, frames.arp_request(one.mac, one.ip, one.ip), is_flooded=crosses)
-        self._tell("gratuitous", vm, one.ip, crossed=crosses)
+        self._truth.announcement("gratuitous", vm, one.ip, self.now_ns, crossed=crosses)
         if learns:
             self.announce(vm, one.ip)
         self.wait(0.01)
 
-    def probe(self, vm: str, ip: str) -> None:
-        """Let a VM probe an address (RFC 5227, or duplicate address detection); kept off the overlay."""
+    def probe(self, vm: str, ip: str, answered_with: str | None = None) -> None:
+        """Let a VM probe an address (RFC 5227, or duplicate address detection); kept off the overlay.
+
+        `answered_with` is the MAC that its VTEP answers an ARP probe with; Linux does not answer.
+        """
         one = self._guests.vms[vm]
         crosses = self._wire.home[vm] in self._exchange.unsuppressed
         ask = frames.neighbour_solicitation if ":" in ip else frames.arp_request
         frame = ask(one.mac, "::" if ":" in ip else "0.0.0.0", ip)
-        self._wire.broadcast(one, self.now_ns, frame, is_flooded=crosses)
-        self._tell("probe", vm, ip, crossed=crosses)
+        tap_ns, _ = self._wire.broadcast(one, self.now_ns, frame, is_flooded=crosses)
+        if answered_with is not None:
+            self._wire.enter(
+                one, tap_ns + self._wire.pause(6, 20), frames.arp_reply(answered_with, ip, one.mac, "0.0.0.0")
+            )
+        self._truth.announcement("probe", vm, ip, self.now_ns, crossed=crosses)
         self.wait(0.01)
 
     def solicit_routers(self, vm: str) -> None:
@@ -128,7 +148,7 @@ class Simulation:
         one, home = self._guests.vms[vm], self._wire.home[vm]
         frame = frames.router_solicitation(one.mac, one.link_local)
         _, reached = self._wire.broadcast(one, self.now_ns, frame, is_flooded=True)
-        self._tell("rs", vm, one.link_local, crossed=True)
+        self._truth.announcement("rs", vm, one.link_local, self.now_ns, crossed=True)
         for vtep in {self._wire.home[other] for other in reached} - {home} - self._without_ipv6:
             learned = Binding(one.mac, home, self.now_ns + MILLISECOND, is_route=False)
             self._control.learn(vtep, one.link_local, learned)
@@ -147,7 +167,7 @@ class Simulation:
                 self._guests.neighbours[vm][ip] = requests[-1].answers[0].mac
                 break
             self.now_ns += RETRY_NS
-        self._resolutions.append(self._resolution(one, ip, requests))
+        self._truth.resolution(one, ip, requests)
         return bool(requests[-1].answers)
 
     def ping(self, vm: str, target: str, count: int = 2, period_s: float = 1.0) -> int:
@@ -175,6 +195,37 @@ class Simulation:
                 self._wire.unicast(sender, receiver, self.now_ns + self._wire.pause(1, period_us // 2), frame)
             self.now_ns += period_us * MICROSECOND
 
+    def send(self, vm: str, mac: str, ip: str, *vteps: str, count: int = 1, period_s: float = 0.5) -> None:
+        """Let a VM send datagrams to a MAC; they get as far as the bridges of these VTEPs, and nobody takes them."""
+        sender = self._guests.vms[vm]
+        self._pings += 1
+        for number in range(count):
+            datagram = frames.udp(sender.ip, ip, (6000 + self._pings, 5001), number.to_bytes(8) * 4)
+            frame = frames.ethernet(sender.mac, mac, *frames.packet(sender.ip, ip, frames.UDP, datagram))
+            self._wire.carry(sender, vteps, self.now_ns, frame)
+            self.wait(period_s)
+
+    def refresh(self, vm: str, target: str) -> None:
+        """Let a VM ask the neighbour that it knows whether it is still there: unicast."""
+        ip = self._guests.address(target)
+        self.now_ns = self._exchange.refresh(self._guests.vms[vm], ip, self.now_ns)
+
+    def ask_from_gateway(self, vtep: str, target: str, count: int = 3) -> None:
+        """Let a VTEP's bridge device ask for a VM over the fabric; the answer stays at the VM's VTEP."""
+        one, gateway_mac = self._guests.vms[target], self.fabric.gateway_mac_at(vtep)
+        request = frames.arp_request(gateway_mac, self.fabric.gateway or "", one.ip)
+        reply = frames.arp_reply(one.mac, one.ip, gateway_mac, self.fabric.gateway or "")
+        for _ in range(count):
+            heard = self._wire.broadcast_from_bridge(vtep, self.now_ns, request, is_flooded=True)
+            self._wire.to_gateway(one, heard[target] + self._wire.pause(8, 25), reply)
+            self.now_ns += RETRY_NS
+
+    def announce_gateway(self, vtep: str) -> None:
+        """Let a VTEP's bridge device tell its own machines its address: gratuitous ARP, not sent over the fabric."""
+        mac, gateway = self.fabric.gateway_mac_at(vtep), self.fabric.gateway or ""
+        self._wire.broadcast_from_bridge(vtep, self.now_ns, frames.arp_request(mac, gateway, gateway), is_flooded=False)
+        self.wait(0.01)
+
     def recording(self) -> Recording:
         """Return everything that was seen since `start_capture`, and the truth about it."""
         self._control.finish(self.now_ns)
@@ -186,26 +237,7 @@ class Simulation:
             )
             for place, seen in self._wire.seen.items()
         }
-        return Recording(self.fabric, captures, self._truth(), self._listening_ns, self.now_ns)
-
-    def _truth(self) -> dict[str, Any]:
-        """Return the truth in the form of the lab's truth.json."""
-        return {
-            "time_base": "true time, seconds since the Unix epoch",
-            "vms": {vm.name: self._vm_words(vm) for vm in self.fabric.vms},
-            "resolutions": self._captured(self._resolutions),
-            "announcements": self._captured(self._announcements),
-            "macip_events": self._captured(self._control.events),
-        }
-
-    def _vm_words(self, vm: Vm) -> dict[str, str]:
-        """Return one VM's entry of the truth."""
-        home = self._wire.home[vm.name]
-        return {"mac": vm.mac, "ipv4": vm.ip, "lladdr": vm.link_local, "vtep": home, "port": vm.tap}
-
-    def _captured(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the rows since the capture began, with `t` in seconds beside `t_ns`."""
-        return [{"t": row["t_ns"] / SECOND, **row} for row in rows if row["t_ns"] >= self._listening_ns]
+        return Recording(self.fabric, captures, self._truth.words(self._listening_ns), self._listening_ns, self.now_ns)
 
     def _reading(self, host: str, true_ns: int) -> int:
         """Return what a host's clock showed at a true moment."""
@@ -216,41 +248,18 @@ class Simulation:
         """Send one echo request and its reply to whoever has the MAC that the VM learned; return whether it came."""
         mac, source = self._guests.neighbours[vm.name][ip], vm.address(ip)
         request = frames.echo(source, (mac, ip), self._pings, sequence)
-        if mac == self.fabric.gateway_mac:
+        if ip == self.fabric.gateway and mac == self.fabric.gateway_mac_at(self._wire.home[vm.name]):
             arrived_ns = self._wire.to_gateway(vm, self.now_ns + self._wire.pause(4, 4), request)
             reply = frames.echo((mac, ip), source, self._pings, sequence, is_reply=True)
             self.now_ns = self._wire.from_gateway(vm, arrived_ns + self._wire.pause(30, 40), reply)
             return True
         owners = [other for other in self._guests.owners(ip, vm) if other.mac == mac]
+        if not owners:
+            homes = [self._wire.home[other.name] for other in self.fabric.vms if other.mac == mac]
+            self._wire.carry(vm, homes[:1], self.now_ns + self._wire.pause(4, 4), request)
         for owner in owners:
             self.now_ns = self._wire.unicast(vm, owner, self.now_ns + self._wire.pause(4, 4), request)
             if source[1] in self._guests.neighbours[owner.name] or self.resolve(owner.name, source[1]):
                 reply = frames.echo((mac, ip), source, self._pings, sequence, is_reply=True)
                 self.now_ns = self._wire.unicast(owner, vm, self.now_ns + self._wire.pause(6, 10), reply)
         return bool(owners)
-
-    def _resolution(self, vm: Vm, ip: str, requests: list[Request]) -> dict[str, Any]:
-        """Return one row of the truth."""
-        first, answers = requests[0], requests[-1].answers
-        return {
-            "t_ns": first.sent_ns,
-            "requester": vm.name,
-            "requester_ip": vm.address(ip)[1],
-            "requester_mac": vm.mac,
-            "vtep": self._wire.home[vm.name],
-            "vni": self.fabric.vni,
-            "protocol": "nd" if ":" in ip else "arp",
-            "target": ip,
-            "path": first.path,
-            "class": OUTCOME_OF_PATH[first.path],
-            "answered": bool(answers),
-            "answered_by": answers[0].by if answers else None,
-            "reply_delay_us": (answers[0].at_ns - requests[-1].sent_ns) / MICROSECOND if answers else None,
-            "request_count": len(requests),
-            "bgp_route_at_ingress": first.is_route_known,
-        }
-
-    def _tell(self, operation: str, vm: str, address: str, *, crossed: bool) -> None:
-        """Write an announcement or probe into the truth."""
-        row = {"t_ns": self.now_ns, "vm": vm, "vtep": self._wire.home[vm], "op": operation, "address": address}
-        self._announcements.append(row | {"crossed_fabric": crossed})

@@ -6,6 +6,7 @@ a proxied reply on the tap and in the VM only; a gateway's reply on the bridge d
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from random import Random
 
 from evpn_pcap.synth import frames
@@ -20,6 +21,7 @@ class Wire:
     def __init__(self, fabric: Fabric) -> None:
         self.fabric = fabric
         self.home = {vm.name: vm.vtep for vm in fabric.vms}
+        self.unplugged: set[str] = set()  # VMs whose link is down
         self.seen: dict[tuple[str, str], list[tuple[int, bytes, int]]] = defaultdict(list)
         self._vteps = {vtep.name: vtep for vtep in fabric.vteps}
         self._random = Random(fabric.seed)
@@ -50,8 +52,10 @@ class Wire:
         return tap_ns
 
     def enter(self, vm: Vm, at_ns: int, frame: bytes) -> int:
-        """Hand a frame to a VM's tap; return when the VM has it."""
+        """Hand a frame to a VM's tap; return when the VM has it. Without a link nobody sees it."""
         vm_ns = at_ns + self.pause(1, 5)
+        if vm.name in self.unplugged:
+            return vm_ns
         self.see(self.home[vm.name], vm.tap, at_ns, frame, OUTGOING)
         self.see(vm.name, self.fabric.nic, vm_ns, frame, INCOMING)
         return vm_ns
@@ -91,11 +95,41 @@ class Wire:
         if is_flooded:
             vxlan_ns = tap_ns + self.pause(10, 20)
             self.see(source, self.fabric.vxlan, vxlan_ns, frame, OUTGOING)
-            remotes = [vtep.name for vtep in self.fabric.vteps if vtep.name != source]
+            listed = self.fabric.habit(source).flood_list
+            peers = [vtep.name for vtep in self.fabric.vteps if vtep.name != source]
+            remotes = peers if listed is None else [name for name in peers if name in listed]
             copies = [vxlan_ns + MICROSECOND * 3 * number for number in range(len(remotes))]
             reached |= {name: self.tunnel(source, name, at, frame) for name, at in zip(remotes, copies, strict=True)}
         others = [vm for vm in self.fabric.vms if vm != sender and self.home[vm.name] in reached]
-        return tap_ns, {vm.name: self.enter(vm, reached[self.home[vm.name]], frame) for vm in others}
+        heard = {vm.name: self.enter(vm, reached[self.home[vm.name]], frame) for vm in others}
+        for remote in [name for name in reached if name != source and self.fabric.habit(name).returns_floods]:
+            back_ns = self.tunnel(remote, source, reached[remote] + self.pause(10, 20), frame)
+            for vm in [vm for vm in self.fabric.vms if self.home[vm.name] == source]:
+                self.enter(vm, back_ns, frame)
+        return tap_ns, heard
+
+    def carry(self, sender: Vm, vteps: Sequence[str], at_ns: int, frame: bytes) -> None:
+        """Carry a unicast frame as far as the bridges of some VTEPs, where nobody takes it."""
+        home = self.home[sender.name]
+        tap_ns = self.leave(sender, at_ns, frame)
+        self.see(home, self.fabric.bridge, tap_ns, frame, INCOMING)
+        remotes = [name for name in vteps if name != home]
+        if remotes:
+            vxlan_ns = tap_ns + self.pause(2, 6)
+            self.see(home, self.fabric.vxlan, vxlan_ns, frame, OUTGOING)
+            for number, name in enumerate(remotes):
+                self.tunnel(home, name, vxlan_ns + MICROSECOND * 3 * number, frame)
+
+    def broadcast_from_bridge(self, vtep: str, at_ns: int, frame: bytes, *, is_flooded: bool) -> dict[str, int]:
+        """Send a frame of a VTEP's own bridge device to everybody there, and beyond; return when each VM had it."""
+        self.see(vtep, self.fabric.bridge, at_ns, frame, OUTGOING)
+        reached = {vtep: at_ns + self.pause(1, 4)}
+        if is_flooded:
+            self.see(vtep, self.fabric.vxlan, at_ns + MICROSECOND, frame, OUTGOING)
+            remotes = [other.name for other in self.fabric.vteps if other.name != vtep]
+            reached |= {name: self.tunnel(vtep, name, at_ns + 2 * MICROSECOND, frame) for name in remotes}
+        there = [vm for vm in self.fabric.vms if self.home[vm.name] in reached]
+        return {vm.name: self.enter(vm, reached[self.home[vm.name]], frame) for vm in there}
 
     def to_gateway(self, sender: Vm, at_ns: int, frame: bytes) -> int:
         """Send a unicast frame to the VTEP itself; return when the bridge device has it."""
