@@ -43,7 +43,8 @@ def find_placement(
     gateway_ips = frozenset(told.loc[by_gateway, "ip"].dropna())
     told = told[~by_gateway]
     own = told["sender_ip"].where(told["receiver_ip"] == told["sender_ip"])  # a withdrawal does not say the next hop
-    told = told.assign(vtep_ip=told["next_hop"].fillna(own))[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
+    next_hop = told["next_hop"].fillna(own).mask(_names_no_tunnel(told, events, inside), _speakers(told))
+    told = told.assign(vtep_ip=next_hop)[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
 
     read = ["mac", "vtep_ip", "time_ns", "margin_ns"]
     placed = pd.concat([inside[read], _sent_here(events, points)[read]], ignore_index=True)
@@ -53,6 +54,19 @@ def find_placement(
     placed = placed[(placed["margin_ns"] != FOREVER) & ~placed["mac"].isin(gateway_macs)]
     placed = placed.sort_values("time_ns", kind="stable")[["mac", "vtep_ip", "time_ns"]]
     return Placement(placed, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels)
+
+
+def _names_no_tunnel(told: pd.DataFrame, events: pd.DataFrame, inside: pd.DataFrame) -> pd.Series:
+    """Return which routes name a next hop that no tunnel begins or ends at, while their speaker's carry the MAC."""
+    ends = {*events["outer_source_ip"].dropna(), *events["outer_destination_ip"].dropna(), *inside["vtep_ip"].dropna()}
+    carried = set(zip(inside["mac"], inside["vtep_ip"], strict=True))
+    is_carried = [pair in carried for pair in zip(told["mac"], _speakers(told), strict=True)]
+    return pd.Series(is_carried, index=told.index, dtype=bool) & ~told["next_hop"].isin(ends) & told["next_hop"].notna()
+
+
+def _speakers(told: pd.DataFrame) -> pd.Series:
+    """Return whose routes they are: route distinguishers begin with the speaker's address as a rule (RFC 7432, 7.9)."""
+    return told["rd"].str.replace(r":\d+$", "", regex=True)
 
 
 def _sent_here(events: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:

@@ -32,9 +32,10 @@ def find(tables: Tables) -> pd.DataFrame:
     routes = tables.routes
     told = routes[(routes["route_type"] == 2) & (routes["receiver_ip"] == routes["sender_ip"])]
     told = told.assign(family=told["ip"].str.contains(":").map({True: "IPv6", False: "IPv4"}))
-    gone = told[told["ip"].notna() & (told["withdrawn_ns"] != FOREVER)].sort_values(
-        ["sender_ip", "family", "withdrawn_ns"]
-    )
+    told = told.sort_values(["sender_ip", "mac", "ip", "rd", "advertised_ns"], kind="stable")
+    next_ns = told.groupby(["sender_ip", "mac", "ip", "rd"], dropna=False)["advertised_ns"].shift(-1, fill_value=0)
+    is_gone = (told["withdrawn_ns"] != FOREVER) & (told["withdrawn_ns"] != next_ns)  # withdrawn, not replaced
+    gone = told[told["ip"].notna() & is_gone].sort_values(["sender_ip", "family", "withdrawn_ns"])
     keys = ["vni", "sender_ip", "family"]
     new_instant = gone.groupby(keys)["withdrawn_ns"].diff().fillna(FOREVER) > INSTANT_NS
     gone = gone.assign(instant=new_instant.cumsum())

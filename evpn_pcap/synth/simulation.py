@@ -85,7 +85,7 @@ class Simulation:
         self._control.withdraw(vtep, routes, self.now_ns)
         self._control.forget_own(vtep, True, self.now_ns)
 
-    def move(self, vm: str, vtep: str, *ips: str, sequence: int | None = None) -> None:
+    def move(self, vm: str, vtep: str, *ips: str, sequence: int | None = None, old_stays_s: float = 0.07) -> None:
         """Migrate a VM: the new VTEP announces (with a higher sequence), the old one withdraws, QEMU sends RARP."""
         old, mac = self._wire.home[vm], self._guests.vms[vm].mac
         routes = {route: terms.sequence for route, terms in self._control.advertised[old].items() if route[0] == mac}
@@ -95,7 +95,7 @@ class Simulation:
         self._truth.announcement("rarp", vm, "", self.now_ns, crossed=True)
         higher = max(routes.values(), default=0) + 1
         self.announce(vm, None, *ips, sequence=higher if sequence is None else sequence)
-        self.now_ns += 70 * MILLISECOND  # the old VTEP has heard of it
+        self.wait(old_stays_s)  # until the old VTEP has heard of it
         self._control.withdraw(old, list(routes), self.now_ns)
 
     def relocate(self, vm: str, vtep: str) -> None:

@@ -1,0 +1,66 @@
+"""A VTEP got flooded frames of a VNI before, or without, announcing that it wants them.
+
+What it shows
+    Copies of broadcast or multicast frames went to a VTEP whose type 3 route for the VNI the sender
+    did not have, although the sender's BGP table was known whole for more than a second.
+
+Why it matters
+    Flood lists follow from type 3 routes. A copy without one comes from a list made by hand, which
+    nobody withdraws: copies go on to VTEPs that left, and new ones are forgotten.
+
+What else looks like this
+    Static flood entries on purpose, for a VTEP that speaks no BGP.
+
+References
+----------
+    RFC 7432, section 11.
+
+"""
+
+from ipaddress import ip_address
+
+import pandas as pd
+
+from evpn_pcap.model import FOREVER, Rule, Severity, Tables
+from evpn_pcap.order import BEFORE, order
+from evpn_pcap.rules._announced import KNOWN_NS, announced
+from evpn_pcap.rules._encapsulated import encapsulated
+from evpn_pcap.rules._found import gather
+
+
+def find(tables: Tables) -> pd.DataFrame:
+    """Return one row per VNI and pair of VTEPs with copies that no type 3 route asked for."""
+    inside = encapsulated(tables)
+    groups = [ip for ip in inside["outer_destination_ip"].unique() if ip_address(ip).is_multicast]
+    is_copy = inside["is_multicast"].fillna(value=False).astype(bool)
+    copies = inside[is_copy & ~inside["outer_destination_ip"].isin(groups)]
+    whole_ns = copies["outer_source_ip"].map(_whole_since(tables.sessions)).fillna(FOREVER - KNOWN_NS).astype("int64")
+    is_whole = order(whole_ns + KNOWN_NS, 0, copies["time_ns"], copies["margin_ns"]) == BEFORE
+    asked = (
+        announced(tables.routes, 3).groupby(["vni", "next_hop"], as_index=False).agg(asked_ns=("advertised_ns", "min"))
+    )
+    pairs = copies[is_whole].merge(
+        asked, left_on=["vni", "outer_destination_ip"], right_on=["vni", "next_hop"], how="left", validate="many_to_one"
+    )
+    asked_ns = pairs["asked_ns"].fillna(FOREVER).astype("int64")
+    ends = pairs["outer_source_ip"], pairs["outer_destination_ip"]
+    rows = pairs.assign(subject=ends[0] + " " + ends[1], detail=ends[0] + " flooded to " + ends[1])
+    return gather(rows[order(pairs["time_ns"], pairs["margin_ns"], asked_ns, 0) == BEFORE])
+
+
+def _whole_since(sessions: pd.DataFrame) -> pd.Series:
+    """Return, by receiver, since when all its tables are known whole; FOREVER where one never was."""
+    return sessions.groupby("receiver_ip")["complete_ns"].max().astype("Int64")
+
+
+RULE = Rule(
+    code="EVP109",
+    name="flooded-before-type3",
+    severity=Severity.MEDIUM,
+    title="Frames were flooded to a VTEP that had not announced the VNI",
+    cause="The sender's flood list was made by hand (`bridge fdb append 00:00:00:00:00:00 ... dst VTEP`).",
+    advice="Let type 3 routes make the list; remove entries that are permanent and not from BGP.",
+    rivals="A VTEP without BGP that is meant to get copies.",
+    would_decide="`bridge fdb show dev VXLAN` on the sender: which entries are permanent.",
+    find=find,
+)

@@ -1,0 +1,24 @@
+"""vm1 is sticky at pve1, and turns up at pve2, which announces it with a higher sequence."""
+
+from evpn_pcap.synth.fabric import CLOCKS, small_fabric
+from evpn_pcap.synth.habit import Habit
+from evpn_pcap.synth.recording import Recording
+from evpn_pcap.synth.simulation import Simulation
+
+
+def record() -> Recording:
+    """Return what everybody saw of it."""
+    fabric = small_fabric(3, (1, 3), clocks=CLOCKS, seed=103, habits={"pve1": Habit(is_sticky=True)})
+    lab = Simulation(fabric)
+    for vm in fabric.vms:
+        lab.connect(vm.name, vm.ip)
+    lab.start_sessions()
+    lab.wait(3)
+    lab.ping("vm2", "vm1")
+    lab.wait(1)
+    lab.move("vm1", "pve2", lab.vm("vm1").ip)
+    lab.wait(2)
+    lab.forget("vm1", "vm2")
+    lab.ping("vm1", "vm2")
+    lab.traffic("vm1", "vm2", 5, 2000)
+    return lab.recording()
