@@ -16,7 +16,7 @@ from evpn_pcap.reading import Runner, read_captures
 from evpn_pcap.resolutions import resolve
 from evpn_pcap.routes import route_intervals, routes_at
 from evpn_pcap.rules import apply_rules, load_rules
-from evpn_pcap.sightings import join_sightings
+from evpn_pcap.sightings import join_sightings, with_common_keys
 from evpn_pcap.sources import with_fabric
 from evpn_pcap.streams import join_streams
 from evpn_pcap.summary import summarize
@@ -43,7 +43,7 @@ def analyze_decoded(
     """Explain every ARP and ND resolution that these decoded captures show."""
     interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
     packets = columns.PACKETS.concat([one.packets for one in decoded])
-    anchors = columns.ANCHORS.concat([one.anchors for one in decoded])
+    anchors = with_common_keys(columns.ANCHORS.concat([one.anchors for one in decoded]))
     streams, stream_anomalies = join_streams(columns.SEGMENTS.concat([one.segments for one in decoded]))
     updates, bgp_anomalies = decode_updates(streams)
 
@@ -68,7 +68,7 @@ def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, .
     """Return the clocks of the hosts of these decoded captures, and nothing else: what `align` needs."""
     interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
     packets = columns.PACKETS.concat([one.packets for one in decoded])
-    anchors = columns.ANCHORS.concat([one.anchors for one in decoded])
+    anchors = with_common_keys(columns.ANCHORS.concat([one.anchors for one in decoded]))
     return fit_clocks(anchors, find_points(interfaces, packets, anchors, options), options.reference)
 
 

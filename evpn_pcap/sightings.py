@@ -78,3 +78,20 @@ def _with_destinations(rows: pd.DataFrame) -> pd.DataFrame:
         destination_mac=rows["destination_mac"].fillna(known["destination_mac"]),
         is_multicast=rows["is_multicast"].fillna(known["is_multicast"]),
     )
+
+
+def with_common_keys(anchors: pd.DataFrame) -> pd.DataFrame:
+    """Return ANCHORS with keys that captures of different snapshot lengths share.
+
+    Where packets whose first octets are equal were captured to different lengths, the key is over
+    those first octets only (short_key); elsewhere it stays. A packet that a whole capture tells from
+    its like may then share its key with them: it counts as sent several times, never as another.
+    """
+    order = np.argsort(anchors["short_key"].to_numpy(), kind="stable")
+    short = anchors["short_key"].to_numpy()[order]
+    covered = anchors["key_bytes"].to_numpy()[order]
+    is_uneven = (short[1:] == short[:-1]) & (covered[1:] != covered[:-1])
+    if not is_uneven.any():
+        return anchors
+    is_cut = anchors["short_key"].isin(np.unique(short[1:][is_uneven]))
+    return anchors.assign(anchor_key=anchors["anchor_key"].mask(is_cut, anchors["short_key"]))

@@ -20,7 +20,7 @@ from evpn_pcap.addresses import frame_id
 from evpn_pcap.errors import CaptureError, DependencyError
 from evpn_pcap.model import Capture, Decoded, Note, Options, Role, Source
 from evpn_pcap.table import Columns, Table
-from evpn_pcap.tshark_fields import WALK, Dissection, anchor_key, dissect, frame_key, length_bytes
+from evpn_pcap.tshark_fields import WALK, Dissection, anchor_keys, dissect, frame_key, length_bytes
 
 START_SECONDS = 120  # loading dissectors on a busy machine
 SECONDS_PER_RECORD = 0.05
@@ -260,9 +260,12 @@ def _anchor_row(one: Dissection) -> dict[str, Any] | None:
             "source_port": source_port,
             "destination_port": destination_port,
             "length_bytes": length_bytes(one),
-            "anchor_key": anchor_key(one),
+            "sample_level": 0,
+            "kept_level": 0,
             "is_request": one.is_request,
         }
+        | anchor_keys(one)
+        | (one.stream_place or {})
     )
 
 

@@ -21,7 +21,8 @@ MLD_TYPES = frozenset({130, 131, 132, 143})  # RFC 3810; to groups of one link, 
 # IGMP, OSPF, PIM, VRRP: they say the same again and again, or are answered on the way.
 NOT_ANCHORS = frozenset({2, 89, 103, 112})
 ETHERNET_BYTES = 14
-HASHED_BYTES = 96  # of the network layer, so that captures cut to some length still match
+HASHED_BYTES = 96  # of the network layer
+SHORT_BYTES = {4: 40, 6: 48}  # so that captures cut to some length still match
 ECHO_TYPES = {"icmp": (8, 0), "icmpv6": (128, 129)}  # request, reply: RFC 792; RFC 4443, section 4
 TARGET = {
     135: "icmpv6.nd.ns.target_address",
@@ -70,6 +71,7 @@ class Dissection:
     is_request: bool | None = None
     message: dict[str, Any] | None = None
     segment: dict[str, Any] | None = None
+    stream_place: dict[str, int] | None = None  # TCP: sequence and payload_bytes of ANCHORS
     trouble: str = ""  # "truncated" | "malformed"
 
     @property
@@ -125,9 +127,15 @@ def frame_key(found: Dissection) -> int:
     return _hash(first + found.octets[start : start + 28])
 
 
-def anchor_key(found: Dissection) -> int:
-    """Return a hash of the innermost IP packet without what routers alter, and without checksums."""
-    return _hash(_network_layer(found, {4: ROUTED_4, 6: BRIDGED_6}[(found.ip or {})["version"]]))
+def anchor_keys(found: Dissection) -> dict[str, int]:
+    """Return hashes of the innermost IP packet without what routers alter, and without checksums, and their length."""
+    version = (found.ip or {})["version"]
+    hashed = _network_layer(found, {4: ROUTED_4, 6: BRIDGED_6}[version])
+    return {
+        "anchor_key": _hash(hashed),
+        "short_key": _hash(hashed[: SHORT_BYTES[version]]),
+        "key_bytes": len(hashed),
+    }
 
 
 def length_bytes(found: Dissection) -> int:
@@ -237,7 +245,7 @@ def _vxlan(found: Dissection, layer: Any, vxlan_ports: frozenset[int]) -> bool:
     outer = {"outer_source_ip": found.ip["source_ip"], "outer_destination_ip": found.ip["destination_ip"], "vni": vni}
     found.layers |= outer | dict.fromkeys(("source_mac", "destination_mac", "is_multicast"))
     found.layers.pop("inner_vlan_id", None)  # VXLAN in VXLAN: the innermost counts
-    found.ip = found.ports = found.ethertype = None
+    found.ip = found.ports = found.ethertype = found.stream_place = None
     return True
 
 
@@ -296,6 +304,8 @@ def _tcp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
         return False
     sequence, header = _number(layer, "tcp.seq_raw"), _number(layer, "tcp.hdr_len")
     length, flags = _number(layer, "tcp.len"), _number(layer, "tcp.flags")
+    if sequence is not None and length is not None and flags is not None:
+        found.stream_place = {"sequence": (sequence + (flags >> 1 & 1)) & 0xFFFFFFFF, "payload_bytes": length}
     if BGP_PORT in (found.ports or ()) and None not in (sequence, header, length, flags):
         first = found.start["tcp"] + (header or 0)
         found.segment = {

@@ -106,6 +106,12 @@ def anchors_table(parts):
         destination_port=2000,
         length_bytes=100,
         is_request=None,
+        short_key=rows["anchor_key"],
+        key_bytes=86,
+        sequence=None,
+        payload_bytes=None,
+        sample_level=0,
+        kept_level=0,
     ).drop(columns="capture")
     return columns.ANCHORS.build({name: rows[name] for name in rows})
 

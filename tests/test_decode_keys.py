@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from evpn_pcap.decode import decode
 from evpn_pcap.decode.sampling import SECOND_NS
 from evpn_pcap.model import Decoded, Options, Source
+from evpn_pcap.sightings import with_common_keys
 from tests.strategies import (
     ARP,
     IPV4,
@@ -116,6 +117,67 @@ def test_an_nd_message_is_told_by_its_flags_and_options():
     made = [nd(136, 0x60), nd(136, 0x20), nd(136, 0x60, options=option(2, bytes(6)))]
 
     assert len({frame_key(ether(ipv6(message, 58), IPV6)) for message in made}) == 3
+
+
+MADE = {
+    "tcp": ether(ipv4(tcp(bytes(range(200))), 6)),
+    "udp": ether(ipv4(udp(bytes(range(200)), 53), 17)),
+    "icmp": ether(ipv4(bytes([8, 0]) + bytes(range(100)), 1)),
+    "gre": ether(ipv4(bytes(range(100)), 47)),
+    "tcp6": ether(ipv6(tcp(bytes(range(200))), 6), IPV6),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("kept", [64, 68, 96, 128, 262_144])
+def test_captures_of_any_snapshot_length_share_keys(kind, kept):
+    """From 64 octets on a bare frame, cut or not, has the key of the whole one, and that of another frame differs."""
+    frame, other = MADE[kind], changed(MADE[kind], 39, 1)
+    seen = decoded(Record(frame[:kept], len(frame)), Record(frame), Record(vxlan(frame, 7)), Record(other))
+
+    keys = with_common_keys(seen.anchors)["anchor_key"].tolist()
+
+    assert len(set(keys[:3])) == 1
+    assert keys[3] != keys[0]
+
+
+def test_keys_of_equal_snapshot_lengths_stay_as_they_are():
+    """Where nobody cut a packet shorter than another, the longer key tells more packets apart, and is used."""
+    frames = [changed(MADE["udp"], 90, value) for value in (0, 1)]
+
+    anchors = decoded(*(Record(frame[:120], len(frame)) for frame in frames)).anchors
+
+    assert anchors["short_key"].nunique() == 1
+    assert with_common_keys(anchors)["anchor_key"].nunique() == 2
+
+
+@pytest.mark.parametrize(("protocol", "place", "octets"), [(132, 8, 4), (136, 6, 2), (17, 6, 2), (6, 16, 2), (1, 2, 2)])
+def test_checksums_left_to_the_card_are_in_no_key(protocol, place, octets):
+    """What offload leaves unfinished in a checksum field changes no key; the octets beside it do."""
+    packet = ipv4(bytes(range(1, 80)), protocol)
+    keys = [anchor_key(ether(changed(packet, 20 + place + at, 0x55))) for at in range(-1, octets + 1)]
+
+    assert len({*keys[1:-1], anchor_key(ether(packet))}) == 1
+    assert keys[0] != keys[1] != keys[-1]
+
+
+def test_a_first_fragment_has_a_key_and_later_ones_have_none():
+    """Fragments of one packet are one anchor, its first fragment; the rest has no header to tell it by."""
+    first = ether(ipv4(udp(bytes(80), 53), 17, fragment=0x2000, identifier=7))
+    later = ether(ipv4(bytes(80), 17, fragment=11, identifier=7))
+
+    assert len(decoded(Record(first), Record(later)).anchors) == 1
+
+
+def test_tcp_tells_its_place_in_the_stream():
+    """An anchor of TCP has the number of its first payload octet and its payload's length; a SYN takes one number."""
+    frames = [ether(ipv4(tcp(b"data", sequence=2**32 - 1, flags=flags), 6)) for flags in (0x10, 0x02)]
+
+    anchors = decoded(*map(Record, [*frames, frames[0][:60] + bytes(6), MADE["udp"]])).anchors
+
+    assert anchors["sequence"].tolist()[:3] == [2**32 - 1, 0, 2**32 - 1]
+    assert anchors["payload_bytes"].tolist()[:3] == [4, 4, 4]
+    assert anchors["sequence"].isna().tolist() == [False, False, False, True]
 
 
 def test_octets_beyond_96_do_not_matter():

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.corpus, pytest.mark.tshark]
 # Of one reader only: hashes are compared within a run, and each reader words its own reasons.
 OWN_COLUMNS = {"frame_id", "host", "frame_key", "stop_reason"}
 SHARED_COLUMNS = [column.name for column in columns.PACKETS.columns if column.name not in OWN_COLUMNS]
-OWN_KEYS = ("frame_key", "anchor_key")
+OWN_KEYS = ("frame_key", "anchor_key", "short_key", "sample_level")
 RESOLUTION_PROTOCOLS = ("arp", "rarp", "nd")
 ARP_OR_ND = "arp or (icmpv6.type >= 133 and icmpv6.type <= 137)"
 

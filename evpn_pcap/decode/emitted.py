@@ -80,21 +80,19 @@ class Emitted:
             if not groups:
                 continue
             rows = groups[0].with_those_of(groups[1:])
-            key, second, rarity = _sampled(layout, rows)
+            second, rarity = _sampled(layout, rows)
             self._sampler.count(second, rarity)
             kept = np.flatnonzero(self._sampler.keeps(second, rarity))
             part = replace(rows, record=rows.record[kept], at=rows.at[kept], stop=rows.stop[kept], end=rows.end[kept])
-            self._add_anchors(layout, part, key[kept], second[kept], rarity[kept], always=False)
+            self._add_anchors(layout, part, second[kept], rarity[kept], always=False)
 
-    def _add_anchors(
-        self, layout: Layout, rows: Rows, key: np.ndarray, second: np.ndarray, rarity: np.ndarray, always: bool
-    ) -> None:
+    def _add_anchors(self, layout: Layout, rows: Rows, second: np.ndarray, rarity: np.ndarray, always: bool) -> None:
         if not len(rows):
             return
         self._anchors.add(
             context(layout, rows.record, self._capture_id, self._addresses)
-            | ordinary.columns(layout, rows, key, self._addresses)
-            | {"second": second, "rarity": np.full(len(rows), LEVELS, np.uint8) if always else rarity}
+            | ordinary.columns(layout, rows, self._addresses)
+            | {"second": second, "sample_level": np.full(len(rows), LEVELS, np.uint8) if always else rarity}
         )
 
     @property
@@ -122,7 +120,7 @@ class Emitted:
             self._anchors.take(one._anchors, changes)
             self._segments.take(one._segments, changes)
             self._accounts.take(one._accounts)
-        second, rarity = self._anchors.joined("second"), self._anchors.joined("rarity")
+        second, rarity = self._anchors.joined("second"), self._anchors.joined("sample_level")
         is_chosen = rarity < LEVELS  # the others are kept always
         self._sampler = joined(samplers, second[is_chosen], rarity[is_chosen])
         return True
@@ -130,23 +128,25 @@ class Emitted:
     def decoded(self, end: FileEnd) -> Decoded:
         """Return everything as columns, now that the capture has been read to its end."""
         words = {"direction": DIRECTIONS, "protocol": PROTOCOLS, "stop_reason": list(self.reasons)}
-        sampled = self._sampler.keeps(self._anchors.joined("second"), self._anchors.joined("rarity"))
+        second = self._anchors.joined("second")
+        sampled = self._sampler.keeps(second, self._anchors.joined("sample_level"))
+        kept_level = {"kept_level": self._sampler.least(second)}
         return Decoded(
             self._accounts.capture(end),
             {
                 "interfaces": self._accounts.interfaces(end),
                 "packets": self._packets.build(self._addresses, words),
-                "anchors": self._anchors.build(self._addresses, words, sampled),
+                "anchors": self._anchors.build(self._addresses, words, sampled, kept_level),
                 "segments": self._segments.build(self._addresses, words),
                 "anomalies": self._accounts.anomalies(end),
             },
         )
 
 
-def _sampled(layout: Layout, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the sample key of IP packets, the second each was captured in, and how rare its key is."""
+def _sampled(layout: Layout, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return the second that each IP packet was captured in, and how rare its sample key is."""
     key = sample_key(layout.octets, ordinary.packets(layout, rows))
-    return key, layout.batch.captured_ns[rows.record] // SECOND_NS, level(key)
+    return layout.batch.captured_ns[rows.record] // SECOND_NS, level(key)
 
 
 def _frame_key(layout: Layout, rows: Rows, protocol: str) -> np.ndarray:

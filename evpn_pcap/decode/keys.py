@@ -3,8 +3,8 @@
 Hashed are at most the first 96 octets of the network layer, never beyond its own length field (so
 no padding), without what the way through a network changes: TTL and hop limit, DSCP, ECN and
 traffic class, checksums (which offload leaves unfinished). MAC addresses but the source, VLAN tags
-and everything outside VXLAN stay out. What the snapshot length cut off cannot be hashed: captures
-whose snapshot lengths differ below 96 octets of the innermost packet have different keys for it.
+and everything outside VXLAN stay out. What the snapshot length cut off cannot be hashed, so each
+packet also has a key of its first octets only, those that `tcpdump -s 64` leaves of a bare frame.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,12 @@ WORD_BYTES = 8
 EVERY_WORD = range(HASHED_BYTES // WORD_BYTES)
 # What a packet is chosen by: identifier and length, ports, sequence and acknowledgement or first payload.
 SAMPLED_WORDS = {4: (0, 2, 3, 4), 6: (0, 5, 6, 7)}
-# Where the checksum lies in each transport header: ICMP, TCP, UDP, ICMPv6. Others have none that matters.
+SHORT_WORDS = {4: 5, 6: 6}  # IPv4: up to the end of a TCP header; IPv6: up to its sequence number
+# Where the checksum lies in each transport header: ICMP, TCP, UDP, ICMPv6, SCTP (four octets), UDP-Lite.
+# Others have none that matters.
 CHECKSUM_OFFSET = np.full(256, HASHED_BYTES, np.int64)
-CHECKSUM_OFFSET[[1, 6, 17, 58]] = [2, 16, 6, 2]
+CHECKSUM_OFFSET[[1, 6, 17, 58, 132, 136]] = [2, 16, 6, 2, 8, 6]
+LONG_CHECKSUM = (132,)  # RFC 9260, 3.1: CRC32c, which NICs compute
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, bits well spread (2**64 over the golden ratio)
 _HALF = np.uint64(32)
@@ -47,9 +50,19 @@ _ROUTED = _BRIDGED | {4: _without((1, 0xFF), (6, 0xE0), (8, 0xFF), (10, 0xFF), (
 # Element k keeps the first k octets of a word.
 _FIRST = np.array([(1 << 8 * count) - 1 for count in range(WORD_BYTES + 1)], np.uint64)
 _NO_CHECKSUM = HASHED_BYTES // 2
-# Row w, element c: word w without a checksum that is at octet 2 * c of the packet.
+_LONG = _NO_CHECKSUM + 1
+# Row w, element c: word w without a checksum of two octets that is at octet 2 * c of the packet; then without any;
+# then without one of four octets.
 _UNSUMMED = np.array(
-    [*(_without((place, 0xFF), (place + 1, 0xFF)) for place in range(0, HASHED_BYTES, 2)), _without()]
+    [
+        *(_without((place, 0xFF), (place + 1, 0xFF)) for place in range(0, HASHED_BYTES, 2)),
+        _without(),
+        *(
+            _without(*((octet, 0xFF) for octet in range(place, min(place + 4, HASHED_BYTES))))
+            for place in range(0, HASHED_BYTES, 2)
+        ),
+        _without(),
+    ]
 ).T.copy()
 
 
@@ -61,6 +74,7 @@ class Packets:
     length: np.ndarray  # octets that are its own and were captured
     checksum: np.ndarray  # offset of the transport checksum in each, even; HASHED_BYTES or more: none
     network: int  # version of their IP headers: 4, 6, or 0 for ARP
+    is_long_checksum: np.ndarray | None = None  # it has four octets, not two; None: nowhere
 
 
 def frame_key(octets: Octets, packets: Packets, ether_type: int, source_mac: np.ndarray) -> np.ndarray:
@@ -73,15 +87,16 @@ def frame_key(octets: Octets, packets: Packets, ether_type: int, source_mac: np.
 
 
 def sample_key(octets: Octets, packets: Packets) -> np.ndarray:
-    """Return the first part of `anchor_key`: over those words of a packet that tell it from its neighbours."""
+    """Return what a packet is sampled by: a hash of those of its words that tell it from its neighbours."""
     seed = np.full(len(packets.at), _SEED)
     return _mixed_in(seed, octets, packets, SAMPLED_WORDS[packets.network], _ROUTED)
 
 
-def anchor_key(octets: Octets, packets: Packets, sampled: np.ndarray) -> np.ndarray:
-    """Return the key of packets at all hosts, bridged or routed; `sampled` is their sample_key."""
-    rest = [word for word in EVERY_WORD if word not in SAMPLED_WORDS[packets.network]]
-    return _mixed_in(sampled, octets, packets, rest, _ROUTED)
+def anchor_keys(octets: Octets, packets: Packets) -> tuple[np.ndarray, np.ndarray]:
+    """Return the key of packets at all hosts, bridged or routed, and that of their first octets only."""
+    few = SHORT_WORDS[packets.network]
+    short = _mixed_in(np.full(len(packets.at), _SEED), octets, packets, EVERY_WORD[:few], _ROUTED)
+    return _mixed_in(short, octets, packets, EVERY_WORD[few:], _ROUTED), short
 
 
 def _mixed_in(
@@ -90,6 +105,8 @@ def _mixed_in(
     """Return the hash with the wanted words of packets mixed in."""
     words = octets.words(packets.at, max(wanted) + 1)
     place = np.minimum(packets.checksum >> 1, _NO_CHECKSUM)
+    if packets.is_long_checksum is not None:
+        place = place + packets.is_long_checksum * _LONG
     shortest = int(packets.length.min(initial=HASHED_BYTES))
     for word in wanted:
         value = words[:, word] & kept[packets.network][word]

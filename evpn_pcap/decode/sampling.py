@@ -60,12 +60,17 @@ class Sampler:
 
     def keeps(self, second: np.ndarray, rarity: np.ndarray) -> np.ndarray:
         """Return which packets belong to the sample as far as it is known by now."""
+        kept: np.ndarray = rarity >= self.least(second)
+        return kept
+
+    def least(self, second: np.ndarray) -> np.ndarray:
+        """Return the least level that is kept of each second, as far as it is known by now."""
         if not self._least or not len(second):
-            return np.ones(len(second), bool)
+            return np.zeros(len(second), np.int64)
         seconds, index = _distinct(second)
         least = np.array([self._least.get(one, 0) for one in seconds.tolist()], np.int64)
-        kept: np.ndarray = rarity >= least[index]
-        return kept
+        found: np.ndarray = least[index]
+        return found
 
 
 def are_joinable(samplers: Sequence[Sampler]) -> bool:

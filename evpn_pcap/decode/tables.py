@@ -104,12 +104,23 @@ class Chunks:
         parts = [batch[name] if name in batch else _missing(batch) for batch in self._batches]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def build(self, addresses: Addresses, words: Vocabularies, keep: np.ndarray | None = None) -> Columns:
-        """Return the table, of the rows to keep, in order of frames. `words`: what elements of a column stand for."""
+    def build(
+        self,
+        addresses: Addresses,
+        words: Vocabularies,
+        keep: np.ndarray | None = None,
+        late: Mapping[str, np.ndarray] | None = None,
+    ) -> Columns:
+        """Return the table, of the rows to keep, in order of frames. `words`: what elements of a column stand for.
+
+        `late` are columns that are known only now, one element for each row taken.
+        """
+        late = late or {}
         order = np.argsort(self.joined("frame_id"), kind="stable")
         order = order if keep is None else order[keep[order]]
         varying = [column for column in self._table.columns if column.name not in self._constant]
-        built = {one.name: _as_column(one, self.joined(one.name)[order], addresses, words) for one in varying}
+        found = {one.name: late[one.name] if one.name in late else self.joined(one.name) for one in varying}
+        built = {one.name: _as_column(one, found[one.name][order], addresses, words) for one in varying}
         same = {name: Words(np.zeros(len(order), np.int8), (text,)) for name, text in self._constant.items()}
         return Columns(self._table, built | same)
 

@@ -6,16 +6,17 @@ from evpn_pcap.decode.interned import Addresses
 from evpn_pcap.decode.layout import Layout, Next, Rows
 
 HEADER_BYTES = 20
+TELLING_BYTES = 8  # ports and sequence number: enough of a cut header to know a packet again
 BGP_PORT = 179  # RFC 4271, 1.1
 
 
 def decode(layout: Layout, rows: Rows) -> Next:
-    """Note segments from or to port 179, and the others as ordinary packets."""
-    rows = layout.having(rows, HEADER_BYTES, "tcp")
+    """Note segments from or to port 179, and the others as ordinary packets, also where the header is cut."""
+    is_whole = layout.reaching(rows, HEADER_BYTES, "tcp")
     ports = layout.octets.u32(rows.at)
     is_bgp = (ports >> 16 == BGP_PORT) | (ports & 0xFFFF == BGP_PORT)
-    layout.found("ordinary", rows.where(~is_bgp))
-    bgp = rows.where(is_bgp)
+    layout.found("ordinary", rows.where(~is_bgp & (is_whole | (rows.stop - rows.at >= TELLING_BYTES))))
+    bgp = rows.where(is_bgp & is_whole)
     layout.found("bgp", bgp)
     bgp = layout.keeping(bgp, _header_bytes(layout, bgp) >= HEADER_BYTES, "tcp.data-offset")
     layout.having(bgp, _header_bytes(layout, bgp), "tcp")
