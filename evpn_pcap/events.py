@@ -110,7 +110,8 @@ def _is_group(rows: pd.DataFrame) -> np.ndarray:
 def _requester_ip(rows: pd.DataFrame, is_nd: pd.Series) -> pd.Series:
     """Return who asks, or for whom an answer is meant; missing for probes and announcements."""
     meant_for = rows["destination_ip"].where(is_nd, rows["target_ip"])
-    asker = rows["sender_ip"].where(rows["message"] == "request", meant_for.where(rows["message"] == "reply"))
+    asks = rows["message"].isin(["request", "rs"])
+    asker = rows["sender_ip"].where(asks, meant_for.where(rows["message"] == "reply"))
     return asker.where(~asker.isin(NOBODY))
 
 

@@ -64,6 +64,18 @@ class RouteEffect(StrEnum):
     UNKNOWN = "unknown"
 
 
+class WithdrawReason(StrEnum):
+    """Why a route is no longer in force, column `withdraw_reason` of ROUTES."""
+
+    MOVED = "moved"  # another VTEP announced the address anew
+    AGED = "aged"  # nothing was heard of it for silence_ns
+    LINK_DOWN = "link down"  # the MAC went at once, with its addresses, although it had just been heard
+    FAMILY_DISABLED = "family disabled"  # all addresses of IPv4 or IPv6 went at one instant, the MACs stayed
+    SESSION_LOST = "session lost"  # the session that carried it ended
+    REPLACED = "replaced"  # announced anew with other attributes
+    UNKNOWN = "unknown"
+
+
 class Aftermath(StrEnum):
     """What the resolved address was then used for."""
 

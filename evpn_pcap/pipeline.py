@@ -14,7 +14,7 @@ from evpn_pcap.flows import find_flows
 from evpn_pcap.model import Analysis, ClockFit, Decoded, Options, Tables
 from evpn_pcap.reading import Runner, read_captures
 from evpn_pcap.resolutions import resolve
-from evpn_pcap.routes import route_intervals, routes_at
+from evpn_pcap.routes import route_intervals, routes_at, with_causes
 from evpn_pcap.rules import apply_rules, load_rules
 from evpn_pcap.sightings import join_sightings, with_common_keys
 from evpn_pcap.sources import with_fabric
@@ -52,6 +52,7 @@ def analyze_decoded(
     packets, anchors, updates = (on_common_clock(table, clocks) for table in (packets, anchors, updates))
     events = find_events(join_sightings(packets), points)
     routes, sessions = route_intervals(updates)
+    routes = with_causes(routes, events, anchors, points)
     flows = find_flows(anchors, points)
     resolutions = resolve(events, _with_coverage(points, clocks), anchors, routes, sessions, options)
 

@@ -112,6 +112,7 @@ def routes():
         "withdraw_margin_ns": 0,
         "is_preexisting": False,
         "refresh_ns": (),
+        "outranked_ns": (),
     }
     common |= {"is_sticky": False, "is_default_gateway": False, "frame_ids": _frames(3, 1)}
     rows = [

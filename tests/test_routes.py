@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import evpn_pcap
 from evpn_pcap import columns
 from evpn_pcap.addresses import capture_of, mac_text
 from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.model import FOREVER, Options
 from evpn_pcap.pipeline import read_captures
-from evpn_pcap.routes import route_intervals, routes_at
+from evpn_pcap.routes import route_intervals, routes_at, with_causes
+from evpn_pcap.routes.preference import outranked_times
 from evpn_pcap.streams import join_streams
 from tests.bgp_octets import ALICE, BOB, connection_table
 
@@ -465,3 +467,228 @@ def test_evidence_is_the_receivers_own(captures_folder):
 
     seen_at = [VTEPS[hosts[capture_of(frames[0])]] for frames in routes["frame_ids"]]
     assert seen_at == routes["receiver_ip"].tolist()
+
+
+def events(*rows):
+    """Return EVENTS seen at point 0 of host alice, the VTEP ALICE's own, in order of time."""
+    common = {"host": "alice", "point_id": 0, "margin_ns": 0, "segment": "vni:5001", "protocol": "arp"}
+    filled = [
+        {"frame_id": 100 + number, "transmission_id": number, "captured_ns": row["time_ns"], **common, **row}
+        for number, row in enumerate(rows)
+    ]
+    return rows_of(columns.EVENTS, filled)
+
+
+def caused(told, *heard):
+    """Return ALICE's own routes with what caused them, from UPDATES and EVENTS at her host."""
+    routes, _ = route_intervals(updates(event(1, "start"), event(2, "open"), *told))
+    point = {
+        "point_id": 0,
+        "host": "alice",
+        "vtep_ip": ALICE,
+        "role": "tap",
+        "is_hypervisor": True,
+        "capture_ids": (0,),
+    }
+    found = with_causes(
+        routes, events(*heard), columns.ANCHORS.empty().assign(**NO_TIMES), rows_of(columns.POINTS, [point])
+    )
+    return found[found["receiver_ip"] == ALICE].reset_index(drop=True)
+
+
+def rows_of(table, rows):
+    """Return rows of a table; what a row does not say is missing, times and numbers that cannot be are 0."""
+    empty = {"int32": 0, "int64": 0, "uint64": 0}
+    names = {column.name: empty.get(column.kind.dtype) for column in table.columns}
+    return table.build({name: [row.get(name, none) for row in rows] for name, none in names.items()})
+
+
+NO_TIMES = {"time_ns": pd.array([], dtype="int64"), "margin_ns": pd.array([], dtype="int64")}
+MAC, OTHER_MAC, SVI_MAC = ROUTE["mac"], 0xBC2411000002, 0xBC2411AAAAA1
+SECOND = 1_000_000_000
+T = 1000 * SECOND
+
+
+def heard(time_ns, target="10.2.1.1", **more):
+    """Return ROUTE's machine asking for an address."""
+    asks = {"message": "request", "kind": "resolution", "source_mac": MAC, "requester_ip": ROUTE["ip"]}
+    return {"time_ns": time_ns, **asks, "target_ip": target, "is_multicast": True, **more}
+
+
+def answered(time_ns, ip, mac):
+    """Return a machine's answer for an address."""
+    told = {"source_mac": mac, "told_mac": mac, "target_ip": ip, "destination_mac": MAC, "is_multicast": False}
+    return {"time_ns": time_ns, "message": "reply", **told}
+
+
+def test_trigger_is_the_exchange_with_the_gateway():
+    """Of several frames that claim the address, the one sent to the VTEP itself made it announce the address."""
+    own = caused(
+        [advertise(T)],
+        heard(T - 70_000_000, "10.2.1.12"),
+        heard(T - 50_000_000),
+        answered(T - 49_000_000, "10.2.1.1", SVI_MAC),
+        heard(T - 10_000_000),
+    )
+
+    assert own[["trigger_frame_id", "trigger_delay_ns"]].to_numpy().tolist() == [[101, 50_000_000]]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [heard(T - 2 * SECOND)],
+        [heard(T + 1)],
+        [heard(T - 50_000_000, requester_ip="10.2.1.99")],
+        [heard(T - 50_000_000, vni=5001, outer_source_ip=BOB)],
+        [],
+    ],
+)
+def test_no_trigger(frames):
+    """A frame long before, after the UPDATE, of another address, or from behind another VTEP is no trigger."""
+    assert caused([advertise(T)], *frames)["trigger_frame_id"].isna().all()
+
+
+def test_any_frame_teaches_a_mac():
+    """A MAC, and an address that is announced together with it, are announced for any frame of the MAC."""
+    own = caused(
+        [advertise(T, ip=None), advertise(T + 400_000)],
+        heard(T - 50_000_000, message="reply", kind=None, requester_ip=None, target_ip="fe80::9", told_mac=1),
+    )
+
+    assert own["trigger_delay_ns"].tolist() == [50_400_000, 50_000_000]
+
+
+BOTH = [advertise(10), advertise(11, ip=None)]
+BOBS = {"rd": "192.168.16.4:2", "next_hop": BOB, **BACK}
+
+
+@pytest.mark.parametrize(
+    ("told", "frames", "reasons"),
+    [
+        ([advertise(10), advertise(T, vni=7)], [], ["replaced", None]),
+        ([*BOTH, event(T, "reset")], [], [None, None]),
+        ([*BOTH, withdraw(T), withdraw(T, ip=None)], [heard(T - 300 * SECOND)], ["aged", "aged"]),
+        ([*BOTH, withdraw(T), withdraw(T, ip=None)], [heard(T - 100 * SECOND)], ["unknown", "unknown"]),
+        ([*BOTH, withdraw(T), withdraw(T, ip=None)], [heard(T - SECOND)], ["link down", "link down"]),
+        ([*BOTH, withdraw(T), withdraw(T, ip=None)], [], ["unknown", "unknown"]),
+        ([*BOTH, withdraw(T)], [heard(T - 2 * SECOND)], ["family disabled", None]),
+        ([*BOTH, withdraw(T)], [heard(T - 90 * SECOND)], ["aged", None]),
+        ([*BOTH, withdraw(T)], [], ["unknown", None]),
+        ([*BOTH, advertise(T, **BOBS), withdraw(T + 9)], [], ["moved", None]),
+        ([advertise(9, **BOBS), *BOTH, withdraw(T + 9)], [], ["unknown", None]),
+    ],
+)  # fmt: skip
+def test_withdraw_reason(told, frames, reasons):
+    """The reason of a withdrawal is told where UPDATEs and frames prove it, and unknown otherwise."""
+    own = caused(told, *frames)
+    own = own[own["sender_ip"] == ALICE]
+
+    assert [None if pd.isna(one) else one for one in own["withdraw_reason"]] == reasons
+
+
+def test_withdraw_reason_is_the_same_everywhere():
+    """A receiver's row has the reason that the announcing VTEP's own row has; a lost session its own."""
+    told = [*BOTH, withdraw(T), withdraw(T, ip=None), advertise(T + 9), event(T + 20, "reset")]
+    routes, _ = route_intervals(updates(event(1, "start"), event(2, "open"), *told))
+
+    found = with_causes(routes, events(), columns.ANCHORS.empty().assign(**NO_TIMES), columns.POINTS.empty())
+    at_bob = found[found["receiver_ip"] == BOB]
+
+    assert at_bob["withdraw_reason"].tolist() == ["unknown", "session lost", "unknown"]
+
+
+IMET = {"route_type": 3, "mac": None, "ip": BOB, "rd": "192.168.16.4:2", "vni": 5001, "next_hop": BOB}
+
+
+@pytest.mark.parametrize(
+    ("exported", "told", "imported"),
+    [
+        ("65001:5001", "65001:5001", True),
+        ("65002:5001", "65001:5001", True),
+        ("65001:7", "65001:5001", False),
+        ("65001:7", "65001:100001 65001:7", True),
+        ("65001:7", None, None),
+        (None, "65001:5001", None),
+    ],
+)
+def test_import_by_route_target(exported, told, imported):
+    """A route is imported where it shares a target with the receiver's own, whatever the AS, and not where none is."""
+    own = [advertise(5, **IMET | {"route_targets": exported}, **BACK)] if exported else []
+
+    routes = at_bob(*own, advertise(10, route_targets=told))
+    found = routes.loc[routes["sender_ip"] == ALICE, "is_imported"]
+
+    assert [None if pd.isna(one) else bool(one) for one in found] == [imported]
+
+
+CAROLS = {"rd": "c:2", "sender_ip": CAROL, "sender_port": 50000}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outranked"),
+    [
+        ({}, {"mobility_sequence": 1}, {ALICE: (20, 30)}),
+        ({}, {}, {CAROL: (20, 30)}),
+        ({"is_sticky": True}, {"mobility_sequence": 1}, {CAROL: (20, 30)}),
+        ({"mobility_sequence": 2}, {"mobility_sequence": 1}, {CAROL: (20, 30)}),
+        ({"esi": "00:01"}, {"esi": "00:01", "mobility_sequence": 1}, {}),
+        ({}, {"mobility_sequence": 1, "vni": 7}, {}),
+    ],
+)
+def test_best_path(first, second, outranked):
+    """Sticky goes before sequence, sequence before the lower VTEP; one segment's routes do not compete."""
+    routes = at_bob(advertise(10, **first), advertise(20, **CAROLS, **second, next_hop=CAROL), withdraw(30, **CAROLS))
+    found = routes[routes["outranked_ns"].map(bool)]
+
+    assert dict(zip(found["sender_ip"], found["outranked_ns"], strict=True)) == outranked
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(0, 2)), min_size=1, max_size=8))
+def test_best_path_moment_by_moment(spans):
+    """At every moment a route is outranked exactly where one in force then has a better rank."""
+    rows = [
+        {"receiver_ip": BOB, "route_type": 2, "vni": 5001, "mac": 1, "next_hop": f"10.0.0.{number}",
+         "advertised_ns": since, "withdrawn_ns": since + length, "mobility_sequence": sequence}
+        for number, (since, length, sequence) in enumerate(spans)
+    ]  # fmt: skip
+    found = outranked_times(rows_of(columns.ROUTES, rows)).tolist()
+
+    for moment in range(20):
+        held = [one for one, row in enumerate(rows) if row["advertised_ns"] <= moment < row["withdrawn_ns"]]
+        best = min(held, key=lambda one: (-rows[one]["mobility_sequence"], one), default=None)
+        beaten = [
+            one
+            for one, edges in enumerate(found)
+            if any(since <= moment < until for since, until in zip(edges[::2], edges[1::2], strict=True))
+        ]
+        assert beaten == [one for one in held if one != best]
+
+
+def true_triggers(truth):
+    """Return the (MAC, IP) that were announced for a frame: its true time and the true delay to the UPDATE."""
+    return {
+        (one["mac"], one["ip"]): (one["trigger"]["t"], one["update_formatted_t"] - one["trigger"]["t"])
+        for one in truth["macip_events"]
+        if one["trigger"] and one["action"] == "announce" and not one["refresh"]
+    }
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_triggers_are_true(scenario, captures_folder):
+    """Each announcement has the frame that truly triggered it, and the true delay within 5 ms."""
+    truth = json.loads((captures_folder / scenario / "truth.json").read_text())
+    analysis = evpn_pcap.analyze([captures_folder / scenario])
+    frames = analysis.tables.events.set_index("frame_id")["time_ns"]
+    told = analysis.tables.routes.query("receiver_ip == sender_ip and route_type == 2 and ip.notna()")
+
+    found = {
+        (mac_text(int(row.mac)), row.ip): (frames[row.trigger_frame_id] / 1e9, row.trigger_delay_ns / 1e9)
+        for row in told.itertuples()
+    }
+
+    expected = true_triggers(truth)
+    assert found.keys() == expected.keys()
+    assert found == {key: pytest.approx(values, abs=0.005) for key, values in expected.items()}

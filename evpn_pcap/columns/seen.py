@@ -68,7 +68,7 @@ EVENTS = Table(
         Column("destination_mac", MAC, "Ethernet destination; missing in Linux cooked captures"),
         Column("is_multicast", FLAG, "sent to a group or to everybody"),
         Column("requester_mac", MAC, "who asks: Ethernet source of a request, destination of an answer"),
-        Column("requester_ip", IP, "sender IP of a request; for whom an answer is meant"),
+        Column("requester_ip", IP, "sender IP of a request or router solicitation; for whom an answer is meant"),
         Column("target_ip", IP, "the address asked about, answered for or announced"),
         Column("told_mac", MAC, "the MAC that an answer or announcement gives for target_ip"),
         Column("has_router_flag", FLAG, "R of an NA"),

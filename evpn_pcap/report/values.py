@@ -49,7 +49,7 @@ def written(table: Table, rows: "pd.DataFrame | Columns", names: Mapping[int, st
     """Return every column of the rows in written form, in the table's order.
 
     `rows` have the columns of `table`, `names` maps capture_id to a name. `frame_id` becomes
-    `frame`, `frame_ids` becomes `frames`, `capture_id` becomes `capture`.
+    `frame` (and `trigger_frame_id` `trigger_frame`), `frame_ids` becomes `frames`, `capture_id` becomes `capture`.
     """
     data: Mapping[Any, Any] | pd.DataFrame = rows.data if isinstance(rows, Columns) else rows
     clock = _clock_of(table)
@@ -76,8 +76,8 @@ def _clock_of(table: Table) -> str | None:
 
 def _written_column(column: Column, values: list[Any], names: Mapping[int, str]) -> tuple[str, list[Any]]:
     """Return one column's written name and values."""
-    if column.name == "frame_id":
-        return "frame", _frames(values, names)
+    if column.name.endswith("frame_id"):
+        return column.name.removesuffix("_id"), _frames(values, names)
     if column.name == "capture_id":
         return "capture", _each(values, lambda one: names.get(one, str(one)))
     if column.name == "frame_ids":

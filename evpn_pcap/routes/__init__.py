@@ -1,0 +1,63 @@
+"""UPDATES become ROUTES: when each EVPN route was in force at each speaker, and why (RFC 4271; RFC 7432)."""
+
+import pandas as pd
+
+from evpn_pcap import columns
+from evpn_pcap.routes.imports import are_imported
+from evpn_pcap.routes.intervals import built_routes, intervals_of
+from evpn_pcap.routes.places import access_frames, own_address_routes
+from evpn_pcap.routes.preference import outranked_times
+from evpn_pcap.routes.sessions import sessions_of
+from evpn_pcap.routes.told import closings_of, own_messages, received_messages
+from evpn_pcap.routes.triggers import find_triggers
+from evpn_pcap.routes.withdrawals import withdraw_reasons
+
+
+def route_intervals(updates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return when each route was in force at each receiver, and since when each table is known whole.
+
+    An advertisement opens an interval; a withdrawal, or an advertisement of the same ROUTE_KEY with other
+    attributes, closes it. A session that ends withdraws everything it carried, although no UPDATE says so:
+    by NOTIFICATION, RST or FIN of either side, by a new SYN on its ports, or by a newer connection of the
+    two speakers once that carries routes. The same advertisement again is a refresh.
+
+    A message seen at several hosts counts once: best as the receiver's own host saw it, because a route is
+    in force from when the receiver has it; else where the clock is known best. A speaker's own routes, told
+    to whomever, are rows whose receiver is the sender, from its first copy on; routes that it only passes
+    on (ORIGINATOR_ID, or received from another under the same key) are not.
+
+    BGP does not repeat itself: a route learned before the capture began stays unseen until it is withdrawn
+    or advertised anew. A withdrawal that closes nothing in a session whose start was not seen therefore
+    yields an interval from the session's first sight, `is_preexisting`.
+
+    Reads UPDATES with `time_ns` and `margin_ns`. Returns ROUTES, still without triggers and with
+    withdraw reasons as far as BGP alone tells them, and SESSIONS.
+    """
+    received = received_messages(updates)
+    closings = closings_of(received)
+    own = own_messages(updates, received)
+    intervals = pd.concat([intervals_of(received, closings), intervals_of(own, closings.iloc[:0])], ignore_index=True)
+    routes = built_routes(intervals)
+    routes = routes.assign(is_imported=are_imported(routes))
+    routes = routes.assign(outranked_ns=outranked_times(routes))
+    return columns.ROUTES.build(dict(routes)), sessions_of(updates, received, closings)
+
+
+def with_causes(
+    routes: pd.DataFrame, events: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame
+) -> pd.DataFrame:
+    """Return ROUTES with what triggered each announcement, and why each withdrawn route was withdrawn.
+
+    Reads EVENTS, ANCHORS with time_ns and margin_ns, and POINTS. What the captures do not tell is
+    missing, or `unknown`.
+    """
+    own = own_address_routes(routes)
+    frames = access_frames(events, anchors, points, own["mac"].unique())
+    triggers = find_triggers(own, frames, events, points)
+    reasons = withdraw_reasons(routes, own, frames)
+    return columns.ROUTES.build({**routes, **triggers.reindex(routes.index), **reasons})
+
+
+def routes_at(routes: pd.DataFrame, time_ns: int) -> pd.DataFrame:
+    """Return the rows of ROUTES in force at a moment of the common clock (ns): from included, until excluded."""
+    return routes[(routes["advertised_ns"] <= time_ns) & (routes["withdrawn_ns"] > time_ns)].reset_index(drop=True)

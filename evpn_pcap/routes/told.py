@@ -1,0 +1,95 @@
+"""UPDATES -> what changes each speaker's table, once each and in order, with its session (RFC 4271, 8.2.2)."""
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap import columns
+from evpn_pcap.model import FOREVER
+
+ENDS = ["sender_ip", "sender_port", "receiver_ip", "receiver_port"]
+KEY = list(columns.ROUTE_KEY)
+TOLD = ["advertise", "withdraw"]
+CLOSING = ["start", "notification", "reset", "end"]  # a new SYN says that what was before is gone
+
+View = pd.DataFrame  # rows of UPDATES with the speaker whose table they change (view_ip) and the other (peer_ip)
+
+
+def received_messages(updates: pd.DataFrame) -> View:
+    """Return what changes the receivers' tables, once each and in order, with the epoch it belongs to.
+
+    What the receiver itself sends counts where it closes the session. `epoch` counts, within a
+    connection, the events that closed it before; 0 is what was up before anything was seen.
+    """
+    toward = updates.assign(view_ip=updates["receiver_ip"], peer_ip=updates["sender_ip"], is_toward=True)
+    closing = updates[updates["action"].isin(CLOSING)]
+    away = closing.assign(view_ip=closing["sender_ip"], peer_ip=closing["receiver_ip"], is_toward=False)
+    rows = _once(pd.concat([toward[toward["action"] != "gap"], away], ignore_index=True), updates)
+    rows["peer_port"] = rows["sender_port"].where(rows["is_toward"], rows["receiver_port"])
+    rows["view_port"] = rows["receiver_port"].where(rows["is_toward"], rows["sender_port"])
+    ends = ["view_ip", "view_port", "peer_ip", "peer_port"]
+    rows["connection"] = rows.groupby(ends, dropna=False, sort=False).ngroup()
+    rows = pd.concat([rows, _takeovers(rows)], ignore_index=True).sort_values("time_ns", kind="stable")
+    rows["is_closing"] = rows["action"].isin([*CLOSING, "takeover"])
+    rows["epoch"] = rows.groupby("connection")["is_closing"].cumsum().astype("int64")
+    epoch = [rows["connection"], rows["epoch"]]
+    rows["is_preexisting"] = ~(rows["action"].eq("open") | (rows["epoch"] > 0)).groupby(epoch).transform("any")
+    rows["first_ns"] = rows["time_ns"].groupby(epoch).transform("min")
+    return rows.reset_index(drop=True)
+
+
+def _once(rows: View, updates: pd.DataFrame) -> View:
+    """Return each message once a view, as the view's own host or the best clock saw it, in order of time."""
+    speakers = _speakers(updates)
+    at_view = rows["host"].map(speakers).eq(rows["view_ip"])
+    order = np.lexsort((rows["time_ns"], rows["margin_ns"], ~at_view, rows["margin_ns"] == FOREVER))
+    identity = ["view_ip", *ENDS, "sequence", "nlri_index", "action"]
+    return rows.iloc[order].drop_duplicates(identity).sort_index().sort_values("time_ns", kind="stable")
+
+
+def _speakers(updates: pd.DataFrame) -> dict[str, str]:
+    """Return, by host, its own speaker's address where that is clear: the one end that all its connections share."""
+    pairs = updates[["host", "sender_ip", "receiver_ip"]].set_axis(["host", "ip", "peer_ip"], axis=1)
+    turned = pairs.set_axis(["host", "peer_ip", "ip"], axis=1)
+    ends = pd.concat([pairs, turned]).drop_duplicates()
+    counts = ends.groupby(["host", "ip"]).size().reset_index(name="peer_count")
+    pair_count = ends.groupby("host").size() // 2
+    shared = counts[counts["peer_count"] == counts["host"].map(pair_count)].drop_duplicates("host", keep=False)
+    return dict(zip(shared["host"], shared["ip"], strict=True))
+
+
+def _takeovers(rows: View) -> View:
+    """Return an event that closes a connection when a newer one of the same speakers carries its first routes.
+
+    A collision loses the new connection before it carries any (RFC 4271, 6.8), and closes nothing here.
+    """
+    started = set(rows.loc[rows["action"] == "start", "connection"])
+    carrying = rows[rows["action"].isin([*TOLD, "end-of-rib"])].drop_duplicates("connection")
+    carrying = carrying.assign(closed=carrying.groupby(["view_ip", "peer_ip"])["connection"].shift())
+    taking = carrying[carrying["closed"].notna() & carrying["connection"].isin(started)]
+    return taking.assign(action="takeover", connection=taking["closed"].astype("int64")).drop(columns="closed")
+
+
+def closings_of(received: View) -> pd.DataFrame:
+    """Return when each epoch of a connection was closed: by the event that begins the next one."""
+    closing = received[received["is_closing"]]
+    return pd.DataFrame(
+        {
+            "connection": closing["connection"],
+            "epoch": closing["epoch"] - 1,
+            "closed_ns": closing["time_ns"].astype("Int64"),  # a join that finds none must not make floats of times
+            "closed_margin_ns": closing["margin_ns"].astype("Int64"),
+            "closed_frame": closing["frame_id"].astype("Int64"),
+        }
+    )
+
+
+def own_messages(updates: pd.DataFrame, received: View) -> View:
+    """Return what speakers tell about routes of their own, as their own view; a session's end takes none away."""
+    told = updates[updates["action"].isin(TOLD) & updates["originator_ip"].isna()]
+    passed = received.loc[received["action"].isin(TOLD), ["view_ip", *KEY]].drop_duplicates()
+    rows = _once(told.assign(view_ip=told["sender_ip"], peer_ip=told["sender_ip"], is_toward=True), updates)
+    rows = rows.merge(passed, on=["view_ip", *KEY], how="left", validate="many_to_one", indicator="origin")
+    rows = rows[rows["origin"] == "left_only"].sort_values("time_ns", kind="stable").drop(columns="origin")
+    sessions = received.groupby("peer_ip").agg(is_preexisting=("is_preexisting", "all"), first_ns=("first_ns", "min"))
+    rows = rows.merge(sessions, left_on="sender_ip", right_index=True, how="left", validate="many_to_one")
+    return rows.assign(connection=0, epoch=0)

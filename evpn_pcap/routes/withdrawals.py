@@ -1,0 +1,152 @@
+"""What VTEPs withdrew, and what was heard of the addresses -> why each route was withdrawn (RFC 7432, 15 and 18)."""
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap.model import WithdrawReason
+from evpn_pcap.routes.places import OWN_LINK
+
+INSTANT_NS = 100_000_000  # withdrawals this near to each other have one cause
+TRAVEL_NS = 2_000_000_000  # a withdrawal is at every receiver within this time
+MOVE_NS = 1_000_000_000  # a move is announced before, or at most this long after, the old VTEP withdraws
+ACTIVE_NS = 60_000_000_000  # a machine heard of this recently was not silent
+AGEING_NS = 240_000_000_000  # Linux bridges forget a MAC after 300 s
+PROBED_NS = 5_000_000_000  # an address that is probed and silent fails after about 3 s
+LINK_NS = 5_000_000_000  # no bridge forgets a MAC so soon
+
+
+def withdraw_reasons(routes: pd.DataFrame, own: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
+    """Return withdraw_reason and silence_ns of ROUTES, with its index.
+
+    `own`: the MAC/IP routes that VTEPs announced themselves; `frames` at their access sides. What a
+    VTEP withdrew by UPDATE has, at every receiver, the reason that the VTEP's own row has:
+
+    moved: another VTEP announced the same address later, and still does. Family disabled: all addresses of
+    IPv4 or IPv6 went at one instant, while the MACs stayed and the machines were not silent. Link
+    down: a MAC went with its addresses within 5 s of its last frame. Aged: it had not been heard for
+    longer than a bridge remembers a MAC (240 s at least), or for an address whose MAC stayed, than an
+    unanswered probe takes. Everything else is unknown.
+    """
+    gone = own[own["withdraw_reason"] == WithdrawReason.UNKNOWN]
+    mac_silence_ns = _silences(gone, frames, ["mac"])
+    silence_ns = _silences(gone, frames, ["mac", "ip"]).where(gone["ip"].notna(), mac_silence_ns)
+    is_moved = _are_moved(gone, routes)
+    with_mac = gone["ip"].isna() | _is_near(gone, gone[gone["ip"].isna()])
+    is_alive = (mac_silence_ns < ACTIVE_NS).fillna(value=False)
+    is_whole_family = _are_whole_families(gone, own, is_alive)
+    reason = np.select(
+        [
+            is_moved,
+            with_mac & (mac_silence_ns < LINK_NS).fillna(value=False),
+            with_mac & (mac_silence_ns >= AGEING_NS).fillna(value=False),
+            ~with_mac & is_whole_family,
+            ~with_mac & (silence_ns >= PROBED_NS).fillna(value=False),
+        ],
+        [
+            WithdrawReason.MOVED, WithdrawReason.LINK_DOWN, WithdrawReason.AGED, WithdrawReason.FAMILY_DISABLED,
+            WithdrawReason.AGED,
+        ],
+        WithdrawReason.UNKNOWN,
+    )  # fmt: skip
+    told = gone.assign(reason=reason, silence_ns=silence_ns)
+    return _at_receivers(routes, told)
+
+
+def _silences(gone: pd.DataFrame, frames: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Return how long before each withdrawal the last frame of the same `keys` was seen, at the VTEP or on its link."""
+    asked = gone.assign(own_link=OWN_LINK).sort_values("withdrawn_ns", kind="stable")
+    last = []
+    for at in ("vtep_ip", "own_link"):
+        here = frames.rename(columns={"vtep_ip": at}).dropna(subset=keys)
+        here = here.assign(withdrawn_ns=here["time_ns"], heard_ns=here["time_ns"].astype("Int64"))
+        found = pd.merge_asof(
+            asked[[at, *keys, "withdrawn_ns"]],
+            here[[at, *keys, "withdrawn_ns", "heard_ns"]],
+            on="withdrawn_ns",
+            by=[at, *keys],
+        )
+        last.append(found["heard_ns"].set_axis(asked.index))
+    heard_ns = pd.concat(last, axis=1).max(axis=1).reindex(gone.index)
+    return gone["withdrawn_ns"].astype("Int64") - heard_ns
+
+
+def _are_moved(gone: pd.DataFrame, routes: pd.DataFrame) -> pd.Series:
+    """Return whether the latest announcement by another VTEP is newer, and stays.
+
+    Of a MAC route the MAC counts, of others the address, whatever its MAC: it may have moved to another (RFC 9721).
+    """
+    keys = ["segment", "address"]
+    read = ["next_hop", "since_ns", "withdrawn_ns"]
+    vnis = routes.dropna(subset=["rd", "vni"]).drop_duplicates("rd").set_index("rd")["vni"]
+    told = routes[(routes["route_type"] == 2) & routes["mac"].notna() & routes["next_hop"].notna()]
+    told = _with_address(told, vnis).assign(since_ns=told["advertised_ns"])
+    told = told.astype({"since_ns": "Int64", "withdrawn_ns": "Int64"})  # a join that finds none makes no floats of it
+    told = told.sort_values([*keys, "advertised_ns"], kind="stable")
+    is_same = told.groupby(keys)["next_hop"].shift() == told["next_hop"]
+    before = told.groupby(keys)[read].shift().mask(is_same)
+    other = before.groupby([told[key] for key in keys]).ffill()
+    told = told.assign(**{f"other_{name}": other[name] for name in read}).sort_values("advertised_ns", kind="stable")
+    asked = _with_address(gone, vnis).assign(began_ns=gone["advertised_ns"], gone_ns=gone["withdrawn_ns"])
+    asked = asked.assign(advertised_ns=asked["withdrawn_ns"] + MOVE_NS).sort_values("advertised_ns", kind="stable")
+    found = pd.merge_asof(
+        asked[[*keys, "advertised_ns", "began_ns", "gone_ns", "vtep_ip"]],
+        told[[*keys, "advertised_ns", *read, *(f"other_{name}" for name in read)]],
+        on="advertised_ns",
+        by=keys,
+    ).set_index(asked.index)
+    is_mine = found["next_hop"] == found["vtep_ip"]
+    since_ns = found["since_ns"].where(~is_mine, found["other_since_ns"])
+    until_ns = found["withdrawn_ns"].where(~is_mine, found["other_withdrawn_ns"])
+    is_newer = (since_ns > found["began_ns"]) & (until_ns > found["gone_ns"])
+    return is_newer.fillna(value=False).astype(bool).reindex(gone.index)
+
+
+def _with_address(rows: pd.DataFrame, vnis: pd.Series) -> pd.DataFrame:
+    """Return rows with their segment (a withdrawal does not say the VNI; its route distinguisher does) and address."""
+    segment = rows["vni"].fillna(rows["rd"].map(vnis)).astype("UInt32").fillna(0)
+    return rows.assign(segment=segment, address=rows["ip"].fillna(rows["mac"].astype("str")))
+
+
+def _is_near(gone: pd.DataFrame, macs: pd.DataFrame) -> pd.Series:
+    """Return whether the MAC route of the same VTEP and MAC went at the same instant."""
+    asked = gone.sort_values("withdrawn_ns", kind="stable")
+    there = macs.sort_values("withdrawn_ns", kind="stable")[["vtep_ip", "mac", "withdrawn_ns", "route_id"]]
+    found = pd.merge_asof(
+        asked[["vtep_ip", "mac", "withdrawn_ns"]], there, on="withdrawn_ns", by=["vtep_ip", "mac"],
+        direction="nearest", tolerance=INSTANT_NS,
+    )  # fmt: skip
+    return found["route_id"].notna().set_axis(asked.index).reindex(gone.index)
+
+
+def _are_whole_families(gone: pd.DataFrame, own: pd.DataFrame, is_alive: pd.Series) -> pd.Series:
+    """Return whether all addresses of a VTEP's IPv4 or IPv6 went at once: of several machines, or of a live one."""
+    with_ip = own[own["ip"].notna()]
+    family = with_ip["ip"].str.contains(":")
+    found = pd.Series(data=False, index=gone.index)
+    for _, rows in with_ip.groupby(["vtep_ip", "rd", family], sort=False):
+        burst = gone[gone.index.isin(rows.index)]
+        begins, ends = (np.sort(rows[name].to_numpy(np.int64)) for name in ("advertised_ns", "withdrawn_ns"))
+        at_ns = np.sort(burst["withdrawn_ns"].to_numpy(np.int64))
+        here = burst["withdrawn_ns"].to_numpy(np.int64)
+        after = np.searchsorted(begins, here + INSTANT_NS, "right") - np.searchsorted(ends, here + INSTANT_NS, "right")
+        went = np.searchsorted(at_ns, here + INSTANT_NS, "right") - np.searchsorted(at_ns, here - INSTANT_NS, "left")
+        is_burst = (after == 0) & ((went > 1) | is_alive.reindex(burst.index).to_numpy(dtype=bool))
+        found.loc[burst.index] = is_burst
+    return found
+
+
+def _at_receivers(routes: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """Return reason and silence at every receiver: those of the nearest withdrawal of the same route by its VTEP."""
+    keys = ["rd", "ethernet_tag", "mac", "ip"]
+    is_open = (
+        (routes["withdraw_reason"] == WithdrawReason.UNKNOWN) & (routes["route_type"] == 2) & routes["mac"].notna()
+    )
+    asked = routes[is_open].fillna({"ip": ""}).sort_values("withdrawn_ns", kind="stable")
+    there = told.fillna({"ip": ""}).sort_values("withdrawn_ns", kind="stable")
+    there = there[[*keys, "withdrawn_ns", "reason", "silence_ns"]].rename(columns={"silence_ns": "silent_ns"})
+    found = pd.merge_asof(
+        asked[[*keys, "withdrawn_ns"]], there, on="withdrawn_ns", by=keys, direction="nearest", tolerance=TRAVEL_NS
+    ).set_index(asked.index)
+    reason = found["reason"].astype("str").reindex(routes.index).fillna(routes["withdraw_reason"])
+    silence_ns = found["silent_ns"].reindex(routes.index)
+    return pd.DataFrame({"withdraw_reason": reason, "silence_ns": silence_ns})
