@@ -43,6 +43,7 @@ BRIDGED_4 = {1: 0xFF, 8: 0xFF, 10: 0xFF, 11: 0xFF}
 ROUTED_4 = BRIDGED_4 | {6: 0xE0}
 BRIDGED_6 = {0: 0x0F, 1: 0xF0, 7: 0xFF}
 COOKED_GROUP, COOKED_OUTGOING, COOKED_LAST = (1, 2), 4, 4  # packet types of Linux cooked captures
+CHECKSUM_STATUS: dict[str | None, bool] = {"0": False, "1": True}  # of Wireshark; else it could not tell
 NOT_OURS = frozenset({"_ws.short", "_ws.malformed"})
 
 
@@ -243,6 +244,12 @@ def _vxlan(found: Dissection, layer: Any, vxlan_ports: frozenset[int]) -> bool:
     if vni is None or not _is_set(layer, "vxlan.flag_i"):
         return False  # RFC 7348, section 5
     outer = {"outer_source_ip": found.ip["source_ip"], "outer_destination_ip": found.ip["destination_ip"], "vni": vni}
+    header = found.octets[(at := _start(layer, "vxlan.flags")) : at + 8]
+    outer |= {
+        "vxlan_flags": int.from_bytes(header[:4]),
+        "vxlan_reserved": int.from_bytes(header[7:]),
+        "vxlan_port": found.ports[1],
+    }
     found.layers |= outer | dict.fromkeys(("source_mac", "destination_mac", "is_multicast"))
     found.layers.pop("inner_vlan_id", None)  # VXLAN in VXLAN: the innermost counts
     found.ip = found.ports = found.ethertype = found.stream_place = None
@@ -290,6 +297,8 @@ def _neighbour_message(found: Dissection, layer: Any, kind: int) -> dict[str, An
         "destination_ip": ip["destination_ip"],
         "hop_limit": ip["hop_limit"],
         "options": _options(found.octets, layer),
+        "icmp_code": _number(layer, "icmpv6.code"),
+        "is_checksum_valid": CHECKSUM_STATUS.get(_show(layer, "icmpv6.checksum.status")),
     } | {name: _is_set(layer, f"icmpv6.nd.na.flag.{letter}") for name, letter in flags.items() if kind == NA_TYPE}
 
 

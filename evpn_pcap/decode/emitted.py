@@ -8,7 +8,7 @@ import numpy as np
 
 from evpn_pcap import columns
 from evpn_pcap.columns.kinds import IP
-from evpn_pcap.decode import arp, icmpv6, ordinary, tcp
+from evpn_pcap.decode import arp, icmpv6, ordinary, tcp, vxlan
 from evpn_pcap.decode.accounts import Accounts
 from evpn_pcap.decode.interned import Addresses
 from evpn_pcap.decode.keys import frame_key, sample_key
@@ -60,6 +60,7 @@ class Emitted:
         known = COLUMNS[protocol](layout, rows, self._addresses)
         return (
             context(layout, rows.record, self._capture_id, self._addresses)
+            | vxlan.columns(layout, rows.record)
             | known
             | {
                 "protocol": np.full(len(rows), PROTOCOLS.index(protocol), np.int8),

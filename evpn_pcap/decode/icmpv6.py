@@ -18,6 +18,8 @@ MLD = (130, 131, 132, 143)  # to groups, and never crossing a router
 SOURCE_ADDRESS, TARGET_ADDRESS = 1, 2  # option types
 ROUTER, SOLICITED, OVERRIDE = 0x80, 0x40, 0x20
 HOP_LIMIT_AT = 7
+ADDRESSES = np.arange(8, 40, 2)  # of the IPv6 header: source and destination, two octets each
+PROTOCOL = 58
 
 _FIXED = np.zeros(256, np.int64)
 _FIXED[list(FIXED_BYTES)] = list(FIXED_BYTES.values())
@@ -54,8 +56,31 @@ def columns(layout: Layout, rows: Rows, addresses: Addresses) -> dict[str, np.nd
         "has_router_flag": np.where(is_answer, flags & ROUTER != 0, MISSING),
         "has_solicited_flag": np.where(is_answer, flags & SOLICITED != 0, MISSING),
         "has_override_flag": np.where(is_answer, flags & OVERRIDE != 0, MISSING),
+        "icmp_code": np.where(captured >= 2, octets.u8(at + 1), np.int64(MISSING)),
+        "is_checksum_valid": _checksums(layout, rows, network_at),
         **_options(layout, rows, at + _FIXED[kind]),
     }
+
+
+def _checksums(layout: Layout, rows: Rows, network_at: np.ndarray) -> np.ndarray:
+    """Return whether the checksum over pseudo-header and message holds (RFC 4443, 2.3); cut messages are MISSING.
+
+    Messages of one length are summed together: discovery has few lengths.
+    """
+    valid = np.full(len(rows), MISSING, np.int8)
+    length = rows.end - rows.at
+    whole = (rows.stop == rows.end) & (length >= HEADER_BYTES)
+    for size in np.unique(length[whole]).tolist():
+        alike = np.flatnonzero(whole & (length == size))
+        pairs = np.arange(0, size - size % 2, 2)
+        message = layout.octets.u16(rows.at[alike, None] + pairs).sum(axis=1, dtype=np.int64)
+        addresses = layout.octets.u16(network_at[alike, None] + ADDRESSES).sum(axis=1, dtype=np.int64)
+        last = layout.octets.u8(rows.at[alike] + size - 1).astype(np.int64) << 8 if size % 2 else 0
+        total = message + addresses + last + size + PROTOCOL
+        for _ in range(3):  # carries: below 2^32 two rounds are enough, the third takes the last one
+            total = (total & 0xFFFF) + (total >> 16)
+        valid[alike] = total == 0xFFFF
+    return valid
 
 
 def _options(layout: Layout, rows: Rows, start: np.ndarray) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from evpn_pcap.decode.udp import payload
 
 HEADER_BYTES = 8
 VNI_IS_VALID = 0x08
+PORT_BEFORE = 6  # so far in front of it lies the UDP destination port
 
 
 def decode(layout: Layout, rows: Rows) -> Next:
@@ -21,6 +22,18 @@ def decode(layout: Layout, rows: Rows) -> Next:
         layout.inner_vlan_id[rows.record] = MISSING
     inner = replace(rows.behind(HEADER_BYTES), depth=rows.depth + 1, network=0)
     yield "frame", np.zeros(len(rows), np.uint8), inner
+
+
+def columns(layout: Layout, record: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what else PACKETS has of the VXLAN header around records: port, flags and last octet, or MISSING."""
+    at = layout.vxlan_at[record]
+    inside = at != MISSING
+    start = np.where(inside, at, PORT_BEFORE)
+    return {
+        "vxlan_port": np.where(inside, layout.octets.u16(start - PORT_BEFORE), np.int64(MISSING)),
+        "vxlan_flags": np.where(inside, layout.octets.u32(start), MISSING),
+        "vxlan_reserved": np.where(inside, layout.octets.u8(start + 7), np.int64(MISSING)),
+    }
 
 
 def vni(layout: Layout, record: np.ndarray) -> np.ndarray:
