@@ -5,13 +5,14 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 FOLDER = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 0x0003
+Made = TypeVar("Made")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,24 +53,33 @@ def write(namespace: str, settings: Mapping[str, int | str]) -> None:
 
 
 def packet_socket(namespace: str, interface: str, protocol: int = ETH_P_ALL) -> socket.socket:
-    """Return an AF_PACKET socket bound to an interface of a namespace; it may be used from any thread.
+    """Return an AF_PACKET socket bound to an interface of a namespace; it serves any thread. Raises OSError."""
 
-    A thread of its own enters the namespace and ends: the caller stays where it is. Raises OSError.
+    def make() -> socket.socket:
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+        opened.bind((interface, protocol))
+        return opened
+
+    return inside(namespace, make)
+
+
+def inside(namespace: str, make: Callable[[], Made]) -> Made:
+    """Return what `make` makes inside a namespace: a socket stays there. Raises OSError.
+
+    A thread of its own enters the namespace and ends: the caller stays where it is.
     """
-    made: list[socket.socket | OSError] = []
+    made: list[Made | OSError] = []
 
-    def open_there() -> None:
+    def enter() -> None:
         try:
             with (FOLDER / namespace).open() as handle:
                 if _libc.setns(handle.fileno(), CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), namespace)
-                opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
-                opened.bind((interface, protocol))
-                made.append(opened)
+                made.append(make())
         except OSError as error:
             made.append(error)
 
-    thread = threading.Thread(target=open_there)
+    thread = threading.Thread(target=enter)
     thread.start()
     thread.join()
     (result,) = made

@@ -1,0 +1,127 @@
+"""`python -m samples.lab SCENARIO[@FABRIC][+WAY] ... --out DIR`: run, capture, witness, analyze, print the scoreboard.
+
+Each run gets a folder with its captures, truth.json and evidence/. Exits with 1 when anything is wrong.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from samples.lab.capturing import WAYS, Recorder
+from samples.lab.fabric import FABRICS
+from samples.lab.namespaces import CommandError
+from samples.lab.routing import FabricDownError
+from samples.lab.scenarios import SCENARIOS
+from samples.lab.score import HEADER, Score, score, table
+from samples.lab.skew import captures_in, host_of, random_clocks, skew_folder
+from samples.lab.story import Scenario
+from samples.lab.truth import make_truth
+from samples.lab.witness import Witnesses
+from samples.lab.world import World
+
+SEED = 7  # of the clock errors: the same in every run
+
+
+def run(scenario: Scenario, fabric: str, folder: Path, *, log: bool = False) -> dict:
+    """Drive a scenario on a fabric of this name; captures, evidence and truth.json go into the folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    world = World(FABRICS[fabric], folder, log=log)
+    witnesses, recorder = Witnesses(world, scenario.seconds), Recorder(folder, WAYS[scenario.capture])
+    world.on_event += [witnesses, recorder]  # closed in reverse order: no capture outlives the witnesses
+    with world:
+        scenario.drive(world)
+    truth = make_truth(world, witnesses, scenario, recorder.drops, time.time_ns())
+    (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
+    return truth
+
+
+def skewed(folder: Path, truth: dict) -> Path:
+    """Write a run's captures a second time, with clock errors, and return the folder."""
+    target = folder.with_name(f"{folder.name}-skewed")
+    shutil.rmtree(target, ignore_errors=True)
+    begin_ns, end_ns = (round(truth[name] * 1_000_000) * 1000 for name in ("lab_start", "lab_end"))
+    hosts = sorted({host_of(path) for path in captures_in(folder)})
+    skew_folder(folder, target, random_clocks(hosts, SEED, begin_ns, end_ns))
+    return target
+
+
+def main() -> None:
+    """Run scenarios in a real fabric and print the scoreboard."""
+    asked = _arguments()
+    chosen = [_chosen(word) for word in asked.scenarios or _default()]
+    print(HEADER, flush=True)
+    scores: list[Score] = []
+    for scenario, fabric, name in chosen:
+        folder = asked.out / name
+        truth = run(scenario, fabric, folder, log=asked.log)
+        one = score(folder)
+        scores.append(one)
+        _print(one)
+        if asked.skew:
+            other = score(skewed(folder, truth), folder)
+            other.compare(one)
+            scores.append(other)
+            _print(other)
+    if asked.table:
+        asked.table.write_text(table(scores), encoding="utf-8")
+    total = sum(one.rows for one in scores)
+    print(f"{len(scores)} runs, {total} resolutions, {sum(one.is_bad for one in scores)} runs with something wrong")
+    sys.exit(any(one.is_bad for one in scores))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m samples.lab", description=main.__doc__)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO[@FABRIC][+WAY]", help="which; default: all, once")
+    parser.add_argument("--out", type=Path, default=Path("out/lab"), help="folder for the runs' folders")
+    parser.add_argument("--skew", action="store_true", help="analyze each run a second time, with clock errors")
+    parser.add_argument("--log", action="store_true", help="tell every deed")
+    parser.add_argument("--table", type=Path, help="write the scoreboard there, as README.md has it")
+    parser.add_argument("--list", action="store_true", help="tell which scenarios, fabrics and ways there are")
+    asked = parser.parse_args()
+    if asked.list:
+        for title, known in (("scenarios", SCENARIOS), ("fabrics", FABRICS), ("ways", WAYS)):
+            print(f"{title}:", *(f"  {name:24} {_about(one)}" for name, one in known.items()), sep="\n")
+        sys.exit()
+    return asked
+
+
+def _about(one: object) -> str:
+    return str(getattr(one, "story", None) or getattr(one, "about", ""))
+
+
+def _default() -> list[str]:
+    return list(SCENARIOS)
+
+
+def _chosen(word: str) -> tuple[Scenario, str, str]:
+    """Return scenario, fabric and the run's name. Exits with a sentence where one is not known."""
+    rest, _, way = word.partition("+")
+    name, _, fabric = rest.partition("@")
+    if name not in SCENARIOS:
+        sys.exit(f"no scenario {name!r}; there are: {', '.join(SCENARIOS)}")
+    scenario = SCENARIOS[name]
+    fabric = fabric or scenario.fabrics[0]
+    if fabric not in FABRICS:
+        sys.exit(f"no fabric {fabric!r}; there are: {', '.join(FABRICS)}")
+    if way and way not in WAYS:
+        sys.exit(f"no way of capturing {way!r}; there are: {', '.join(WAYS)}")
+    told = f"{name}@{fabric}+{way}" if way else f"{name}@{fabric}"
+    return replace(scenario, capture=way or scenario.capture), fabric, told
+
+
+def _print(one: Score) -> None:
+    print(one.line(), *(f"    {line}" for line in one.complaints()), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (CommandError, FabricDownError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,260 @@
+"""What the program says of a run's captures against the run's truth: right, wrong, undecided, missing, surplus.
+
+The only part of the lab that knows the program. A row of the program belongs to a true one if guest, target, protocol
+and time agree; with clock errors, the true time is what the program's reference clock showed then (skew.json).
+"""
+
+import json
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import evpn_pcap
+from evpn_pcap.addresses import mac_text
+from evpn_pcap.rules import load_rules
+from samples.lab.skew import captures_in, read_clocks
+
+NEAR_NS = 50_000_000
+COLUMNS = ("right", "wrong", "undecided", "missing", "unseen", "surplus")
+HEADER = f"{'run':44} {'rows':>5} " + " ".join(f"{name:>9}" for name in COLUMNS) + "  found"
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Score:
+    """What became of a run's true resolutions, and what the rules found."""
+
+    run: str
+    rows: int = 0  # true resolutions
+    counts: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)  # probes, announcements, refreshes, requests of VTEPs
+    reasons: Counter[str] = field(default_factory=Counter)  # why undecided
+    findings: Counter[str] = field(default_factory=Counter)
+    made_for: tuple[str, ...] = ()
+    told: list[str] = field(default_factory=list)  # one line for each row that is not right
+    claims: list[tuple[str, ...]] = field(default_factory=list)  # what was claimed of each true row, in their order
+    disagreements: tuple[str, ...] = ()
+    changed: list[str] = field(default_factory=list)  # claims that clock errors turned into others
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether anything is wrong: a claim, a row that nobody asked for, a witness or a clock that contradicts."""
+        counts = self.counts + self.others
+        is_wrong = any(counts[name] for name in ("wrong", "missing", "surplus"))
+        return bool(is_wrong or self.disagreements or self.changed or self.unexpected)
+
+    @property
+    def unexpected(self) -> list[str]:
+        """The rules that found what the scenario was not made for."""
+        return sorted(set(self.findings) - set(self.made_for))
+
+    @property
+    def absent(self) -> list[str]:
+        """The rules that exist, and did not find what the scenario was made for."""
+        return sorted(set(self.made_for) & {rule.name for rule in load_rules()} - set(self.findings))
+
+    def compare(self, true_clocks: "Score") -> None:
+        """Note where a claim differs from the one without clock errors."""
+        pairs = zip(true_clocks.claims, self.claims, strict=True)
+        self.changed += [f"row {n}: {one} became {other}" for n, (one, other) in enumerate(pairs, 1) if one != other]
+
+    def complaints(self) -> list[str]:
+        """Return a line for everything that is not as it should be."""
+        return [
+            *self.told,
+            *(f"witnesses disagree: {line}" for line in self.disagreements),
+            *(f"clock errors change a claim: {line}" for line in self.changed),
+            *(f"found though not made for it: {name}" for name in self.unexpected),
+            *(f"made for it and not found: {name}" for name in self.absent),
+        ]
+
+    def line(self) -> str:
+        """Return the score as a line of the scoreboard."""
+        counts = " ".join(f"{self.counts[name]:9}" for name in COLUMNS)
+        found = ", ".join(f"{name} {count}" for name, count in sorted(self.findings.items()))
+        return f"{self.run:44} {self.rows:5} {counts}  {found or '-'}"
+
+
+def score(folder: Path, truth_folder: Path | None = None) -> Score:
+    """Analyze a folder's captures and compare with truth.json, which may lie in another folder."""
+    truth = json.loads(((truth_folder or folder) / "truth.json").read_text(encoding="utf-8"))
+    analysis = evpn_pcap.analyze(captures_in(folder))
+    clocks = read_clocks(folder / "skew.json") if (folder / "skew.json").exists() else {}
+    reference = analysis.clocks[0].reference if analysis.clocks else None
+    stamp = clocks[reference].stamp if reference in clocks else int
+    points = {path.name.split(".pcap")[0] for path in captures_in(folder)}
+    result = Score(folder.name, made_for=tuple(truth.get("made_for", ())))
+    result.findings = Counter(finding.name for finding in analysis.findings)
+    result.disagreements = tuple(truth["disagreements_between_witnesses"])
+    table = analysis.tables.resolutions
+    rows = [_words(row) for row in table.to_dict("records")]
+    true_rows, others = _true_resolutions(truth), _true_others(truth)
+    guests = {row["requester_mac"] for row in true_rows}
+    for one in (*true_rows, *others):
+        one["expected_ns"] = [stamp(one["t_ns"]), *(clock.stamp(one["t_ns"]) for clock in clocks.values())]
+        one["is_seen"] = any(_is_captured(place, points) for place in one["seen_at"])
+    judged = {"resolutions": [], "others": []}
+    for row in rows:
+        is_told = row["kind"] == "resolution" and row["requester_mac"] in guests
+        judged["resolutions" if is_told else "others"].append(row)
+    _compare(result, true_rows, judged["resolutions"])
+    _compare_others(result, others, judged["others"])
+    return result
+
+
+def _words(row: Row) -> Row:
+    return row | {"requester_mac": mac_text(int(row["requester_mac"]))}
+
+
+def _true_resolutions(truth: Row) -> list[Row]:
+    return [
+        {
+            "protocol": row["protocol"],
+            "requester_mac": row["requester_mac"],
+            "target_ip": row["target"],
+            "t_ns": row["t_ns"],
+            "outcome": row["class"],
+            "answered_by": _answerer(row["answered_by"]),
+            "seen_at": {place for request in row["requests"] for place in request["seen_at"]},
+        }
+        for row in truth["resolutions"]
+    ]
+
+
+def _true_others(truth: Row) -> list[Row]:
+    """Return what else the program makes rows of: probes, announcements, refreshes, and requests of the VTEPs."""
+    kinds = {"dad": "probe", "probe": "probe", "garp": "announcement", "na": "announcement", "rarp": "announcement"}
+    told = [(kinds[row["op"]], row["mac"], row["address"], row) for row in truth["announcements"] if row["op"] in kinds]
+    told += [("refresh", row["requester_mac"], row["target"], row) for row in truth["unicast_probes"]]
+    for row in truth["svi_requests"]:
+        kind = "probe" if row["op"] == "dad" else "refresh" if row["unicast"] else "resolution"
+        told.append((kind, row["mac"], row["target"], row))
+    return [
+        {
+            "kind": kind,
+            "protocol": row["protocol"],
+            "requester_mac": mac,
+            "target_ip": target or None,
+            "t_ns": row["t_ns"],
+            "is_flooded": bool(row["underlay_copies"]),
+            "seen_at": row["seen_at"],
+        }
+        for kind, mac, target, row in told
+    ]
+
+
+def _answerer(word: str | None) -> str:
+    """Return the truth's words for who answered in the program's: pve1:proxy, pve1:EVPN1, vm2 or nobody."""
+    if not word:
+        return "none"
+    return "proxy" if word.endswith(":proxy") else "gateway" if ":" in word else "target"
+
+
+def _is_captured(place: str, points: set[str]) -> bool:
+    host, interface = place.split(":")
+    return bool({f"{host}-{interface}", f"{host}-any", f"{host}-several"} & points)
+
+
+def _distance_ns(row: Row, true_row: Row) -> int:
+    """Return how far a row is from a true one; on the common clock, or for a host without one on any host's clock."""
+    expected_ns = true_row["expected_ns"]
+    is_placed = not pd.isna(row["margin_ns"])
+    return min(abs(row["time_ns"] - one) for one in (expected_ns[:1] if is_placed else expected_ns))
+
+
+def _reach_ns(row: Row) -> int:
+    return NEAR_NS + (0 if pd.isna(row["margin_ns"]) else int(row["margin_ns"]))
+
+
+def _key(row: Row) -> tuple:
+    target = row["target_ip"]
+    return row["protocol"], row["requester_mac"], None if pd.isna(target) else target
+
+
+def _compare(result: Score, true_rows: list[Row], rows: list[Row]) -> None:
+    """Give each true resolution the nearest row of the same guest and target, and judge it."""
+    free = defaultdict(list)
+    for row in rows:
+        free[_key(row)].append(row)
+    result.rows = len(true_rows)
+    for true_row in true_rows:
+        near = [row for row in free[_key(true_row)] if _distance_ns(row, true_row) <= _reach_ns(row)]
+        if near:
+            row = min(near, key=lambda one: _distance_ns(one, true_row))
+            free[_key(true_row)].remove(row)
+            word = _judge(row, true_row)
+            result.claims.append((row["outcome"], row["answered_by"]))
+        else:
+            row, word = None, "missing" if true_row["is_seen"] else "unseen"
+            result.claims.append((word, ""))
+        result.counts[word] += 1
+        if word == "undecided":
+            result.reasons[row["undecided_reason"]] += 1
+        if word in ("wrong", "undecided", "missing"):
+            result.told.append(_told(word, true_row, row))
+    for row in (one for left in free.values() for one in left):
+        result.counts["surplus"] += 1
+        result.told.append(_told("surplus", None, row))
+
+
+def _judge(row: Row, true_row: Row) -> str:
+    if row["answered_by"] not in (true_row["answered_by"], "unknown"):
+        return "wrong"
+    if row["outcome"] == "undecided":
+        return "undecided"
+    return "right" if row["outcome"] == true_row["outcome"] else "wrong"
+
+
+def _compare_others(result: Score, true_rows: list[Row], rows: list[Row]) -> None:
+    """Judge the rows that are not in the headline: each must be true, and if decided rightly so."""
+    by_key = defaultdict(list)
+    for true_row in true_rows:
+        by_key[true_row["kind"], _key(true_row)].append(true_row)
+    for row in rows:
+        near = [one for one in by_key[row["kind"], _key(row)] if _distance_ns(row, one) <= _reach_ns(row)]
+        is_right = (row["outcome"] == "flooded") in {one["is_flooded"] for one in near}
+        word = "undecided" if row["outcome"] == "undecided" else "right" if is_right else "wrong"
+        word = word if near else "surplus"
+        result.others[word] += 1
+        if word in ("wrong", "surplus"):
+            result.told.append(_told(f"{word} ({row['kind']})", near[0] if near else None, row))
+
+
+def _told(word: str, true_row: Row | None, row: Row | None) -> str:
+    """Return a line about one row: what the truth has, what the program says."""
+    one = true_row or row
+    who = f"{one['protocol']} {one['requester_mac']} -> {one['target_ip']}"
+    when = f"{true_row['t_ns'] / 1e9:.6f}" if true_row else f"{row['time_ns'] / 1e9:.6f}"
+    names = ("outcome", "answered_by", "is_flooded", "reason", "undecided_reason", "id")
+    truth, said = ({name: part[name] for name in names if name in part} if part else None for part in (true_row, row))
+    return f"{word}: {when} {who}: truth {truth}, program {said}"
+
+
+def table(scores: list[Score]) -> str:
+    """Return the scoreboard as README.md has it."""
+    names = ("run", "resolutions", *COLUMNS, "probes and others", "found")
+    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    for one in scores:
+        found = ", ".join(f"{name} {count}" for name, count in sorted(one.findings.items())) or "-"
+        others = ", ".join(f"{count} {name}" for name, count in sorted(one.others.items())) or "-"
+        cells = (one.run, str(one.rows), *(str(one.counts[name]) for name in COLUMNS), others, found)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the score of each folder with captures and truth.json, and what is not right."""
+    print(HEADER)
+    scores = [score(Path(name)) for name in sys.argv[1:]]
+    for one in scores:
+        print(one.line())
+        print(*(f"    {line}" for line in one.complaints()), sep="\n")
+    sys.exit(any(one.is_bad for one in scores))
+
+
+if __name__ == "__main__":
+    main()
