@@ -13,6 +13,7 @@ HOST_SETTINGS: dict[str, int | str] = {
     "net.ipv4.ip_forward": 1,
     "net.ipv6.conf.all.forwarding": 1,
     "net.ipv6.conf.default.forwarding": 1,
+    "net.ipv6.conf.default.dad_transmits": 0,  # bridges are there long before anyone captures
     "net.bridge.bridge-nf-call-arptables": 0,
     "net.bridge.bridge-nf-call-iptables": 0,
     "net.bridge.bridge-nf-call-ip6tables": 0,
@@ -80,7 +81,10 @@ def make_vtep(fabric: Fabric, name: str, namespace: str) -> None:
         ]
     namespaces.batch(namespace, lines)
     quiet = [vxlan(vnet) for vnet in fabric.vnets]
-    namespaces.write(namespace, {f"net.ipv6.conf.{port}.disable_ipv6": 1 for port in quiet})
+    namespaces.write(
+        namespace,
+        {f"net.ipv6.conf.{port}.disable_ipv6": 1 for port in quiet},
+    )
     namespaces.batch(namespace, [f"link set {port} up" for port in quiet])
     if fabric.bridges == "vlan-aware":
         namespaces.batch(namespace, _vlans(fabric), program="bridge")

@@ -93,18 +93,19 @@ class Changes(Ground):
         with self.deed("forget_mac", vtep=vtep, vnet=vnet, mac=mac):
             self.run(vtep, "bridge", "fdb", "del", mac, "dev", self.vxlan(vtep, vnet), "master", check=False)
 
-    def refuse_flooding_to(self, vtep: str, remote: str) -> None:
-        """Let a VTEP ignore another one's inclusive multicast routes (type 3): its flood list lacks that one."""
-        with self.deed("refuse_flooding_to", vtep=vtep, remote=remote):
+    def refuse_routes(self, vtep: str, remote: str, kind: str) -> None:
+        """Let a VTEP ignore another one's routes of a kind: "multicast" (type 3, its flood list) or "macip" (type 2)."""
+        name = f"NO-{kind.upper()}"
+        with self.deed("refuse_routes", vtep=vtep, remote=remote, kind=kind):
             self.router(vtep).configure(
-                "route-map NO-IMET deny 10",
-                "match evpn route-type multicast",
+                f"route-map {name} deny 10",
+                f"match evpn route-type {kind}",
                 "exit",
-                "route-map NO-IMET permit 20",
+                f"route-map {name} permit 20",
                 "exit",
                 f"router bgp {AS_NUMBER}",
                 "address-family l2vpn evpn",
-                f"neighbor {address(self.fabric, remote)} route-map NO-IMET in",
+                f"neighbor {address(self.fabric, remote)} route-map {name} in",
             )
 
     def configure(self, vtep: str, *lines: str) -> None:
@@ -139,5 +140,5 @@ class Changes(Ground):
 
 
 def _ipv6(stage: Ground, vtep: str, vnet: str, on: bool) -> None:
-    name = f"net.ipv6.conf.{stage.svi(vtep, vnet)}.disable_ipv6"
-    namespaces.write(stage.host(vtep).namespace, {name: int(not on)})
+    device = f"net.ipv6.conf.{stage.svi(vtep, vnet)}"
+    namespaces.write(stage.host(vtep).namespace, {f"{device}.dad_transmits": 1, f"{device}.disable_ipv6": int(not on)})

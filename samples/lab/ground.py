@@ -20,6 +20,7 @@ from samples.lab.routing import REFLECTOR, Router
 
 Callback = Callable[[str, str, dict[str, Any]], None]  # phase, what, details
 PATIENCE_S = 5.0
+FAREWELL_S = 0.5
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -75,6 +76,8 @@ class Ground:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if error is None:
+                self._farewell()
             self.emit("end", "", {})
         finally:
             self._close()
@@ -208,6 +211,15 @@ class Ground:
         routing.wait_until_established(list(self._routers.values()))
         self.say("BGP sessions up")
         self.emit("established", "", {})
+
+    def _farewell(self) -> None:
+        """Let every guest solicit routers: a frame that all see, so that every capture covers the story's end."""
+        self.wait(FAREWELL_S)
+        with self.deed("farewell"):
+            for name in self.guests:
+                line = ("rdisc6", "-1", "-r", "1", "-w", "300", guests.NIC)
+                self.popen(name, *line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.wait(FAREWELL_S)
 
     def _close(self) -> None:
         """Close the callbacks, end the programs, keep the logs, and leave nothing."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from samples.lab.world import World
 
+FIRST = "EVPN1"  # the segment that every fabric has
 LEARNED_S = 0.4  # trigger to UPDATE 50 ms, 10 ms more to the remote kernel; with room for a busy machine
 
 
@@ -26,6 +27,13 @@ def prime(world: World, *vms: str) -> None:
     for vm in vms:
         world.resolve(vm, gateway(world, vm))
     world.wait(LEARNED_S)
+
+
+def open_primed(world: World, *vms: str) -> None:
+    """Give the first segment its gateway, boot guests and let the fabric learn them."""
+    world.add_gateway(FIRST)
+    world.boot(*vms)
+    prime(world, *vms)
 
 
 def gateway(world: World, vm: str, version: int = 4) -> str:

@@ -56,6 +56,11 @@ class Tenancy(Ground):
         with self.deed("freeze", vm=vm):
             namespaces.batch(self.guests[vm].namespace, [f"link set {guests.NIC} down"])
 
+    def thaw(self, vm: str) -> None:
+        """Let a frozen guest live again: its NIC comes up, with DAD and router solicitation."""
+        with self.deed("thaw", vm=vm):
+            namespaces.batch(self.guests[vm].namespace, [f"link set {guests.NIC} up"])
+
     def cut(self, vm: str) -> None:
         """Remove a guest's port, as when it is stopped: the VTEP notices."""
         guest = self.guests[vm]
@@ -95,6 +100,21 @@ class Tenancy(Ground):
             namespaces.batch(guest.namespace, [f"address del {ip}/{PREFIX_LENGTH[version]} dev {guests.NIC}"])
             four, six = (tuple(one for one in all_of if one != ip) for all_of in (guest.ipv4, guest.ipv6))
             self.guests[vm] = replace(guest, ipv4=four, ipv6=six)
+
+    def make_router(self, vm: str) -> None:
+        """Let a guest forward IPv6: its advertisements carry the router flag from now on (RFC 4861, 4.4)."""
+        with self.deed("make_router", vm=vm):
+            self.run(vm, "sysctl", "-q", "-w", f"net.ipv6.conf.{guests.NIC}.forwarding=1")
+
+    def hurry_neighbours(self, vm: str, seconds: float) -> None:
+        """Set how long a guest takes a neighbour for reachable (30 s is usual) before it asks again, by unicast."""
+        with self.deed("hurry_neighbours", vm=vm, seconds=seconds):
+            settings = {
+                f"net.{family}.neigh.{guests.NIC}.{name}": int(value)
+                for family in ("ipv4", "ipv6")
+                for name, value in (("base_reachable_time_ms", seconds * 1000), ("delay_first_probe_time", 1))
+            }
+            namespaces.write(self.guests[vm].namespace, settings)
 
     def fix_neighbour(self, vm: str, ip: str, mac: str) -> None:
         """Give a guest a static neighbour entry: it will not ask for that address."""

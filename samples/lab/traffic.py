@@ -28,6 +28,14 @@ class Traffic(Ground):
             details["answered"] = _echoes(printed)
         return int(details["answered"])
 
+    def ping_from_svi(self, vtep: str, vnet: str, target: str, count: int = 2) -> int:
+        """Ping from a VTEP's own gateway address and return how many echoes came back."""
+        device = self.svi(vtep, vnet)
+        with self.deed("ping_from_svi", vtep=vtep, vnet=vnet, target=target, count=count) as details:
+            line = ("ping", "-n", "-c", str(count), "-i", ECHO_INTERVAL_S, "-W", ECHO_TIMEOUT_S, "-I", device, target)
+            details["answered"] = _echoes(self.run(vtep, *line, check=False))
+        return int(details["answered"])
+
     def resolve(self, vm: str, target: str) -> bool:
         """Let a guest forget an address and ping it once; return whether the echo came back."""
         with self.deed("resolve", vm=vm, target=target, protocol=protocol_of(target)) as details:
