@@ -94,7 +94,7 @@ class Changes(Ground):
             self.run(vtep, "bridge", "fdb", "del", mac, "dev", self.vxlan(vtep, vnet), "master", check=False)
 
     def refuse_routes(self, vtep: str, remote: str, kind: str) -> None:
-        """Let a VTEP ignore another one's routes of a kind: "multicast" (type 3, its flood list) or "macip" (type 2)."""
+        """Let a VTEP ignore the routes of a kind from another: "multicast" (type 3: its flood list) or "macip"."""
         name = f"NO-{kind.upper()}"
         with self.deed("refuse_routes", vtep=vtep, remote=remote, kind=kind):
             self.router(vtep).configure(
