@@ -45,6 +45,8 @@ def make_underlay(fabric: Fabric, spine: str, hosts: dict[str, str]) -> None:
             f"link add {name} type veth peer name {UPLINK} netns {namespace}",
             f"link set {name} master {SPINE} up",
         ]
+    for namespace in hosts.values():
+        namespaces.write(namespace, HOST_SETTINGS)
     namespaces.batch(spine, lines)
     for name, namespace in hosts.items():
         length = 64 if fabric.underlay == "ipv6" else 24
@@ -61,7 +63,6 @@ def make_underlay(fabric: Fabric, spine: str, hosts: dict[str, str]) -> None:
 
 def make_vtep(fabric: Fabric, name: str, namespace: str) -> None:
     """Make a VTEP's bridges and VXLAN devices, all up."""
-    namespaces.write(namespace, HOST_SETTINGS)
     number = int(name.removeprefix("pve"))
     lines = []
     if fabric.bridges == "vlan-aware":
@@ -88,6 +89,8 @@ def make_vtep(fabric: Fabric, name: str, namespace: str) -> None:
     namespaces.batch(namespace, [f"link set {port} up" for port in quiet])
     if fabric.bridges == "vlan-aware":
         namespaces.batch(namespace, _vlans(fabric), program="bridge")
+    if fabric.underlay == "ipv6":
+        namespaces.batch(namespace, _floods(fabric, name), program="bridge")
 
 
 def gateway_mac(vnet: Vnet, number: int) -> str:
@@ -115,13 +118,26 @@ def _segment(fabric: Fabric, host: str, vnet: Vnet, mac: str) -> list[str]:
         lines = [f"link add {vnet.name} address {mac} type bridge", f"link set {vnet.name} up", *lines]
     lines += [
         f"link set {device} master {bridge(fabric, vnet)}",
-        f"link set {device} type bridge_slave neigh_suppress on learning off",
+        f"link set {device} type bridge_slave neigh_suppress on learning {_learning(fabric)}",
     ]
     return lines + (gateway_lines(fabric, vnet) if vnet.has_gateway else [])
 
 
 def _tunnel(fabric: Fabric, host: str) -> str:
-    return f"dstport {fabric.vxlan_port} local {address(fabric, host)} nolearning"
+    learning = "" if fabric.underlay == "ipv6" else "nolearning"
+    return f"dstport {fabric.vxlan_port} local {address(fabric, host)} {learning}"
+
+
+def _learning(fabric: Fabric) -> str:
+    """Return whether overlay ports learn MACs from frames: where FRR cannot (its VTEPs are IPv4), the kernel must."""
+    return "on" if fabric.underlay == "ipv6" else "off"
+
+
+def _floods(fabric: Fabric, host: str) -> list[str]:
+    """Return the flood lists that FRR does not make for IPv6 VTEPs."""
+    others = [address(fabric, name) for name in fabric.vteps if name != host]
+    devices = [vxlan(vnet) for vnet in fabric.vnets]
+    return [f"fdb append 00:00:00:00:00:00 dev {device} dst {other} self" for device in devices for other in others]
 
 
 def _vlans(fabric: Fabric) -> list[str]:

@@ -100,7 +100,7 @@ FABRICS = {
         replace(
             _PROXMOX,
             name="ipv6-underlay",
-            about="VXLAN tunnels and BGP sessions over IPv6",
+            about="VXLAN and BGP over IPv6; flood lists by hand, no EVPN: VTEPs of FRR 8.4 are IPv4",
             underlay="ipv6",
             l3_vni=None,
         ),

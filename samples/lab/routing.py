@@ -141,7 +141,8 @@ def _bgpd(router: Router, fabric: Fabric) -> str:
             *(f" neighbor {address(fabric, peer)} peer-group VTEP" for peer in peers),
             " address-family l2vpn evpn",
             "  neighbor VTEP activate",
-            *(["  neighbor VTEP route-reflector-client"] if router.host == REFLECTOR else ["  advertise-all-vni"]),
+            *(["  neighbor VTEP route-reflector-client"] if router.host == REFLECTOR else []),
+            *(["  advertise-all-vni"] if router.host != REFLECTOR and fabric.underlay == "ipv4" else []),
             " exit-address-family",
             "",
         ]

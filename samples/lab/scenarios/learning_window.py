@@ -25,6 +25,6 @@ SCENARIO = Scenario(
     "asked for 0 to 150 ms after it was learned: flooded, then suppressed",
     drive,
     made_for=("gateway-primed",),
-    fabrics=("proxmox", "vlan-aware", "ipv6-underlay", "reflector", "pair"),
+    fabrics=("proxmox", "vlan-aware", "reflector", "pair"),
     seconds=16,
 )

@@ -24,7 +24,7 @@ def drive(world: World, how: str, accepts: bool) -> None:
 
 
 def _scenario(name: str, story: str, how: str, accepts: bool, made_for: tuple[str, ...] = ()) -> Scenario:
-    fabrics = ("proxmox", "vlan-aware", "ipv6-underlay", "reflector", "port-8472")
+    fabrics = ("proxmox", "vlan-aware", "reflector", "port-8472")
     return Scenario(name, story, partial(drive, how=how, accepts=accepts), made_for, fabrics, seconds=14)
 
 

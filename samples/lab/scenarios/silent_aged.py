@@ -32,6 +32,6 @@ def _scenario(name: str, ageing_s: int, made_for: tuple[str, ...], fabrics: tupl
 
 
 SCENARIOS = (
-    _scenario("silent-aged", SHORT_S, (), ("proxmox", "vlan-aware", "ipv6-underlay", "reflector", "pair")),
+    _scenario("silent-aged", SHORT_S, (), ("proxmox", "vlan-aware", "reflector", "pair")),
     _scenario("silent-aged-slow", USUAL_S, ("silent-host-aged",), ("proxmox",)),  # the kernel's own ageing time
 )
