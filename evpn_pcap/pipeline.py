@@ -53,8 +53,9 @@ def analyze_decoded(
     events = find_events(join_sightings(packets), points)
     routes, sessions = route_intervals(updates)
     routes = with_causes(routes, events, anchors, points)
-    flows = find_flows(anchors, points)
-    resolutions = resolve(events, _with_coverage(points, clocks), anchors, routes, sessions, options)
+    covered = _with_coverage(points, clocks)
+    flows = find_flows(anchors, covered)
+    resolutions = resolve(events, covered, anchors, routes, sessions, options)
 
     anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies])
     tables = Tables(

@@ -7,7 +7,7 @@ from evpn_pcap.cli.write import folder_of
 
 
 def flows(reading: Reading, scope: Scope, clock: Clock, gating: Gating, output: Output, words: Words) -> int:
-    """Print each inner flow that two hosts saw, with the frames matched and the one-way delay and its margin.
+    """Print each inner flow step by step along its path: frames matched, lost and reordered, one-way delays, margins.
 
     Example: evpn-pcap flows pve1-ens18.pcap pve4-ens18.pcap --format csv
     """

@@ -1,0 +1,89 @@
+"""ANCHORS on the common clock become FLOWS: how long the frames of each inner flow took from place to place, and
+which of them went missing where.
+
+A frame is the same frame by its key (RFC 5475, hash-based selection). `places` says where each flow was seen,
+`paths` in which order, `figures` and `losses` what became of its frames on every step of the way.
+"""
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap import columns
+from evpn_pcap.flows.figures import delays, reordered_counts
+from evpn_pcap.flows.losses import LOST, UNCOVERED, UNDECIDED, UNSAMPLED, fates
+from evpn_pcap.flows.paths import find_steps
+from evpn_pcap.flows.places import FIVE, describe, doubt_between, one_a_place, with_places
+
+SEEN = ["time_ns", "margin_ns", "host"]
+OF_FRAME = ["anchor_key", "sample_level", "length_bytes", "sequence", "payload_bytes"]
+
+
+def find_flows(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Return FLOWS: for each inner flow and each step of its way, frames matched and missing, and one-way delays.
+
+    A delay runs from the first sighting at one place to the first at the other. Frames that were sent
+    several times with the same octets are matched, in order, where both places saw them as often. Reads
+    ANCHORS with time_ns and margin_ns, and POINTS with first_time_ns and last_time_ns.
+    """
+    sightings = with_places(anchors, points)
+    if sightings.empty:
+        return columns.FLOWS.empty()
+    frames, places = one_a_place(sightings), describe(sightings, points)
+    steps = find_steps(frames, places, doubt_between)
+    if steps.empty:
+        return columns.FLOWS.empty()
+    sent = _sent(steps, frames)
+    is_matched = sent["time_ns_b"].notna().to_numpy()
+    matched = _timed(sent[is_matched].astype({"time_ns_b": "int64", "margin_ns_b": "int64"}))
+    missing = sent[~is_matched]
+    fate = fates(missing, matched, frames, places)
+    told = _named(steps, frames, places)
+    told |= {
+        "matched_packet_count": np.bincount(matched["step"], minlength=len(steps)),
+        **{
+            f"{name}_packet_count": np.bincount(missing["step"][fate == name], minlength=len(steps))
+            for name in (LOST, UNSAMPLED, UNCOVERED, UNDECIDED)
+        },
+        "reordered_packet_count": _where_known(reordered_counts(matched, len(steps)), steps),
+    }
+    figures = delays(matched, len(steps)).where(steps["is_direction_known"])
+    return columns.FLOWS.build(told | {str(name): figures[name] for name in figures})
+
+
+def _sent(steps: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
+    """Return each frame seen at a step's begin (_a), beside what its end saw of it (_b), if anything."""
+    begun = steps.assign(step=np.arange(len(steps)))[["step", "from_place", "to_place"]].merge(
+        frames[["place", "transmission", "sent_count", *SEEN, *OF_FRAME]],
+        left_on="from_place",
+        right_on="place",
+        how="inner",
+        validate="many_to_many",
+    )
+    ended = frames[["place", "transmission", "sent_count", *SEEN]].rename(columns={"place": "to_place"})
+    return begun.drop(columns="place").merge(
+        ended, on=["to_place", "transmission", "sent_count"], how="left", suffixes=("_a", "_b"), validate="many_to_one"
+    )
+
+
+def _timed(matched: pd.DataFrame) -> pd.DataFrame:
+    return matched.assign(
+        delay_ns=matched["time_ns_b"] - matched["time_ns_a"],
+        doubt_ns=doubt_between(matched),
+    )
+
+
+def _named(steps: pd.DataFrame, frames: pd.DataFrame, places: pd.DataFrame) -> dict[str, object]:
+    """Return the columns that say which flow, which step, and how many frames each end saw."""
+    identity = frames.drop_duplicates("flow").set_index("flow")[["vni", *FIVE]].reindex(steps["flow"])
+    seen_count = frames.groupby("place").size()
+    named: dict[str, object] = {name: identity[name].array for name in ("vni", *FIVE)}
+    for end in ("from", "to"):
+        place = steps[f"{end}_place"]
+        named[f"{end}_host"] = places["host"].reindex(place).array
+        named[f"{end}_point"] = places["point"].reindex(place).array
+        named[f"{end}_packet_count"] = seen_count.reindex(place).to_numpy()
+    return named | {name: steps[name].array for name in ("is_hop", "is_direction_known")}
+
+
+def _where_known(count: np.ndarray, steps: pd.DataFrame) -> pd.Series:
+    return pd.Series(count, dtype="Int64").where(steps["is_direction_known"])
