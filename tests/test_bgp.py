@@ -140,21 +140,71 @@ def test_ip_prefix(prefix, gateway, told):
     assert row.keys().isdisjoint({"vni", "ip", "esi_key"})
 
 
-def test_other_types_are_kept_raw():
-    """Types 1 and 4 keep their key and their octets, unknown types their octets; all are counted."""
+def test_multihoming_routes():
+    """Types 1 and 4 are read whole with their communities: ESI label, ES-import target, DF election."""
     discovery = nlri(1, rd(ALICE, 2) + ESI + pack(">I", 9) + label(77))
     segment = nlri(4, rd(ALICE, 1) + ESI + pack(">B4s", 32, bytes([192, 168, 16, 1])))
-    unknown = nlri(200, b"\x01\x02")
 
-    rows, anomalies = routes_of(update(reach(discovery, segment, unknown), *PLAIN))
+    first = only(update(reach(discovery), *PLAIN, communities("0601010000000abc")))
+    second = only(update(reach(segment), *PLAIN, communities("0602001122334455", "0606020040000064")))
 
-    assert rows["route_type"].tolist() == [1, 4, 200]
-    assert rows["raw"].tolist() == [discovery.hex(), segment.hex(), unknown.hex()]
-    assert rows["is_decoded"].tolist() == [False] * 3
-    assert rows["esi_key"].tolist()[:2] == [ESI_TEXT] * 2
-    assert rows["rd"].isna().tolist() == [False, False, True]
-    assert (rows["ethernet_tag"][0], rows["ip"][1]) == (9, ALICE)
-    assert anomalies == {"bgp.nlri.raw": 3}
+    assert (first["rd"], first["esi"], first["esi_key"]) == ("192.168.16.1:2", ESI_TEXT, ESI_TEXT)
+    assert (first["ethernet_tag"], first["vni"], first["is_decoded"]) == (9, 77, True)
+    assert (first["esi_label"], first["is_single_active"]) == (0xABC, True)
+    assert (second["ip"], second["esi_key"], second["is_decoded"]) == (ALICE, ESI_TEXT, True)
+    assert second["es_import_rt"] == "00:11:22:33:44:55"
+    assert (second["df_algorithm"], second["df_capabilities"], second["df_preference"]) == (2, 0x40, 100)
+    assert first.keys().isdisjoint({"ip", "raw", "es_import_rt", "df_algorithm"})
+
+
+def test_other_types_are_kept_raw():
+    """Types from 6 on keep their octets and are counted by their names."""
+    selective, unknown = nlri(6, bytes(20)), nlri(200, b"\x01\x02")
+
+    updates, anomalies = decode_updates(stream(update(reach(selective, unknown), *PLAIN)))
+
+    assert updates["route_type"].tolist()[1:] == [6, 200]
+    assert updates["raw"].tolist()[1:] == [selective.hex(), unknown.hex()]
+    assert updates["is_decoded"].tolist()[1:] == [False, False]
+    assert anomalies[["name", "detail", "count"]].to_numpy().tolist() == [
+        ["bgp.nlri.raw", "route types that are kept raw: type 200, type 6 selective multicast", 2]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tunnel", "told"),
+    [
+        (6, bytes([192, 168, 16, 1]), {"pmsi_endpoint_ip": ALICE, "vni": 5001}),
+        (6, bytes.fromhex("20010db8") + bytes(11) + b"\x01", {"pmsi_endpoint_ip": "2001:db8::1", "vni": 5001}),
+        (4, bytes([192, 168, 16, 1, 239, 1, 1, 1]), {"pmsi_endpoint_ip": ALICE, "pmsi_group_ip": "239.1.1.1"}),
+        (1, bytes(12), {"pmsi_tunnel_type": 1}),
+    ],
+)
+def test_pmsi_tunnel(kind, tunnel, told):
+    """The PMSI tunnel attribute gives flags, type, label, and the address or group that frames are flooded to."""
+    row = only(update(reach(imet()), *PLAIN, attribute(22, pack(">BB", 1, kind) + label(5001) + tunnel, 0xC0)))
+
+    assert (row["pmsi_flags"], row["pmsi_tunnel_type"], row["pmsi_label"]) == (1, kind, 5001)
+    assert {name: row[name] for name in told} == told
+
+
+def test_labels_of_mpls():
+    """Where the encapsulation is MPLS, labels are of 20 bits and there is no VNI; VXLAN wins where both are offered."""
+    route, mpls = mac_ip(MAC_1, "10.2.1.11", 5001 << 4 | 1, 77 << 4 | 1), "030c00000000000a"
+
+    alone = only(update(reach(route), *PLAIN, communities(mpls)))
+    both = only(update(reach(route), *PLAIN, communities(mpls, VXLAN)))
+
+    assert (alone["mpls_label"], alone["mpls_label_2"], alone["encapsulation"]) == (5001, 77, 10)
+    assert alone.keys().isdisjoint({"vni", "l3_vni"})
+    assert (both["vni"], both["encapsulation"]) == (5001 << 4 | 1, 8)
+
+
+def test_layer_2_attributes():
+    """The layer 2 attributes community gives its control flags and MTU."""
+    row = only(update(reach(mac_ip(MAC_1)), *PLAIN, communities("0604000205dc0000")))
+
+    assert (row["l2_flags"], row["l2_mtu_bytes"]) == (2, 1500)
 
 
 def test_withdrawals_in_a_group():
@@ -226,6 +276,26 @@ def test_originator():
     assert row["originator_ip"] == "10.0.0.9"
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (b"", ""),
+        (pack(">BBII", 2, 2, 65001, 4200000000), "65001 4200000000"),
+        (pack(">BBHH", 2, 2, 65001, 65002), "65001 65002"),
+        (pack(">BBIBBIIBBI", 2, 1, 1, 1, 2, 2, 3, 3, 1, 4), "1 {2,3} (4)"),
+    ],
+)
+def test_path_attributes(path, told):
+    """ORIGIN, AS_PATH with numbers of either size, LOCAL_PREF, MED and the reflectors passed are columns."""
+    clusters = attribute(10, bytes([10, 0, 0, 1, 10, 0, 0, 2]), 0x80)
+    med = attribute(4, pack(">I", 7), 0x80)
+
+    row = only(update(reach(mac_ip(MAC_1)), ORIGIN, attribute(2, path, 0x40), LOCAL_PREF, med, clusters))
+
+    assert (row["path_origin"], row["as_path"], row["local_preference"], row["med"]) == ("igp", told, 100, 7)
+    assert row["cluster_list"] == "10.0.0.1 10.0.0.2"
+
+
 @pytest.mark.parametrize(("hop", "told"), [("2001:db8::1", "2001:db8::1"), (ALICE, ALICE)])
 def test_next_hop(hop, told):
     """The next hop is an address of either family."""
@@ -240,19 +310,124 @@ def test_next_hop_with_link_local():
     assert only(update(attribute(14, value, 0x90), *PLAIN))["next_hop"] == "2001:db8::1"
 
 
+def open_message(*capabilities, hold=9, asn=65001):
+    """RFC 4271, 4.2; RFC 5492, 4."""
+    listed = b"".join(pack(">BB", code, len(value)) + value for code, value in capabilities)
+    parameter = pack(">BB", 2, len(listed)) + listed if listed else b""
+    return message(OPEN, pack(">BHH4sB", 4, asn, hold, bytes([192, 168, 16, 1]), len(parameter)) + parameter)
+
+
 def test_session_messages():
-    """OPEN, NOTIFICATION, End-of-RIB and an EVPN ROUTE-REFRESH are rows; KEEPALIVE and other families are none."""
+    """Every message but an UPDATE is one row, and so is End-of-RIB; a ROUTE-REFRESH of another family is none."""
     rows, anomalies = routes_of(
-        message(OPEN, pack(">BHH4sB", 4, 65001, 9, bytes([192, 168, 16, 1]), 0)),
+        open_message(),
         message(KEEPALIVE),
         END_OF_RIB,
-        message(REFRESH, pack(">HBB", 25, 0, 70)),
+        message(REFRESH, pack(">HBB", 25, 1, 70)),
         message(REFRESH, pack(">HBB", 1, 0, 1)),
-        message(NOTIFICATION, b"\x06\x02"),
+        message(NOTIFICATION, b"\x06\x02\x03bye"),
     )
 
-    assert rows["action"].tolist() == ["open", "end-of-rib", "refresh", "notification"]
+    assert rows["action"].tolist() == ["open", "keepalive", "end-of-rib", "refresh", "notification"]
+    assert rows["refresh_subtype"].tolist()[3] == 1
+    assert rows[["error_code", "error_subcode", "error_text", "raw"]].iloc[4].tolist() == [
+        *(6, 2, "cease: administrative shutdown: bye", "03627965")
+    ]
     assert rows["is_decoded"].isna().all()
+    assert anomalies == {}
+
+
+def test_open():
+    """An OPEN tells hold time, AS of four octets, families, graceful restart, add-path and its name."""
+    told = (
+        (1, pack(">HBB", 1, 0, 1)),
+        (1, pack(">HBB", 25, 0, 70)),
+        (2, b""),
+        (64, pack(">HHBB", 0x8078, 25, 70, 0x80)),
+        (65, pack(">I", 4200000000)),
+        (69, pack(">HBB", 25, 70, 3)),
+        (73, b"\x04pve1\x00"),
+        (250, b"xyz"),
+    )
+
+    row = only(open_message(*told, hold=180, asn=23456))
+
+    assert (row["asn"], row["hold_time_s"], row["bgp_id_ip"], row["families"]) == (4200000000, 180, ALICE, "1/1 25/70")
+    assert (row["restart_time_s"], row["is_restarting"], row["is_forwarding_kept"]) == (120, True, True)
+    assert (row["add_path"], row["speaker_name"]) == ("25/70:both", "pve1")
+    assert row["capabilities"] == (
+        "multiprotocol 1/1; multiprotocol 25/70; route-refresh; graceful-restart 120 s, restarting; "
+        "4-octet-as 4200000000; add-path 25/70:both; fqdn pve1; unknown 250"
+    )
+
+
+def test_open_of_long_parameters():
+    """Optional parameters of the extended form (RFC 9072) are read like those of the short one."""
+    listed = pack(">BBHBB", 1, 4, 25, 0, 70)
+    extended = pack(">BHBH", 255, 3 + len(listed), 2, len(listed)) + listed
+    body = pack(">BHH4sB", 4, 65001, 9, bytes([192, 168, 16, 1]), 255) + extended
+
+    assert only(message(OPEN, body))["families"] == "25/70"
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (bytes(9) + b"\x05", "bgp.open.length"),
+        (bytes(9) + b"\x04\x02\x09\x01\x00", "bgp.open.length"),
+        (bytes(9) + b"\x05\x02\x03\x41\x01\x00", "bgp.open.capability"),
+        (bytes(9) + b"\x09", "bgp.open.length"),
+    ],
+)
+def test_malformed_open(body, name):
+    """An OPEN whose parameters do not fit is still a row, and what is wrong is named."""
+    rows, anomalies = routes_of(message(OPEN, body))
+
+    assert rows["action"].tolist() == ["open"]
+    assert anomalies == {name: 1}
+
+
+def with_path(number, route):
+    """RFC 7911, 3."""
+    return pack(">I", number) + route
+
+
+def connection(first, second, *messages):
+    """Return STREAM_BYTES of both directions of a connection: an OPEN each, messages behind the first."""
+    there = stream(first, *messages)
+    back = stream(second).rename(
+        columns={"sender_ip": "receiver_ip", "receiver_ip": "sender_ip", "sender_port": "receiver_port"}
+        | {"receiver_port": "sender_port"}
+    )
+    back = back[there.columns].assign(stream_id=1, frame_id=back["frame_id"] + 100)
+    return pd.concat([there, back], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("send", "receive", "path_ids"), [(2, 1, [7, 9]), (3, 3, [7, 9]), (1, 3, []), (2, 2, [])], ids=str
+)
+def test_add_path_is_negotiated(send, receive, path_ids):
+    """Path identifiers are read where the sender sends and the receiver takes them, and then only."""
+    family = pack(">HB", 25, 70)
+    opens = [open_message((69, family + bytes([mode]))) for mode in (send, receive)]
+    told = update(reach(with_path(7, mac_ip(MAC_1)), with_path(9, mac_ip(MAC_1))), *PLAIN)
+
+    updates, _ = decode_updates(connection(*opens, told))
+
+    assert updates["path_id"].dropna().tolist() == path_ids
+    assert updates["mac"].dropna().tolist() == [0xBC2411000001] * len(path_ids)
+
+
+def test_add_path_is_recognised():
+    """Where no OPEN was seen, path identifiers are read if the routes can only be read with them."""
+    rows, anomalies = routes_of(
+        update(reach(with_path(1, mac_ip(MAC_1)), with_path(2, imet())), *PLAIN),
+        update(unreach(with_path(1, mac_ip(MAC_1, "", 0)))),
+        update(reach(mac_ip(MAC_2)), *PLAIN),
+    )
+
+    assert rows["path_id"].tolist() == [1, 2, 1, pd.NA]
+    assert rows["route_type"].tolist() == [2, 3, 2, 2]
     assert anomalies == {}
 
 
@@ -274,8 +449,8 @@ def test_several_messages_in_a_segment():
 
     rows, _ = routes_of(first + message(KEEPALIVE) + second)
 
-    assert rows["frame_id"].tolist() == [1, 1]
-    assert rows["sequence"].tolist() == [1000, 1000 + len(first) + 19]
+    assert rows["frame_id"].tolist() == [1, 1, 1]
+    assert rows["sequence"].tolist() == [1000, 1000 + len(first), 1000 + len(first) + 19]
 
 
 @pytest.mark.parametrize("cut", [1, 15, 16, 18, 19, 40, 80])
@@ -285,8 +460,9 @@ def test_message_over_segments(cut):
 
     rows, anomalies = routes_of(octets[:cut], octets[cut:])
 
-    assert (rows["frame_id"].tolist(), rows["captured_ns"].tolist()) == ([2], [2000])
-    assert rows["sequence"].tolist() == [1000]
+    assert rows["action"].tolist() == ["advertise", "keepalive"]
+    assert (rows["frame_id"].tolist(), rows["captured_ns"].tolist()) == ([2, 2], [2000, 2000])
+    assert rows["sequence"].tolist() == [1000, 1000 + len(octets) - 19]
     assert anomalies == {}
 
 
@@ -372,37 +548,71 @@ def test_malformed_nlri(bad, name):
 
 @pytest.mark.parametrize("tail", [b"\x02", b"\x02\x21abc", b"\x05\xff"])
 def test_nlri_straddles_the_attribute(tail):
-    """A route whose length passes the attribute's end is no row, and is named; those before it are read."""
+    """A route whose length passes the attribute's end ends the session: those before it are refused, octets kept."""
     rows, anomalies = routes_of(update(reach(GOOD, tail), *PLAIN))
 
-    assert rows["mac"].tolist() == [0xBC2411000002]
+    assert rows[["action", "raw", "is_decoded", "treatment"]].to_numpy().tolist() == [
+        ["refused", GOOD.hex(), False, "session-reset"]
+    ]
     assert anomalies == {"bgp.nlri.length": 1}
 
 
+OVERRUN = pack(">BBB", 0x40, 4, 9) + b"\x00"
+WITHDRAW, DISCARD, RESET = "treat-as-withdraw", "attribute-discard", "session-reset"
+ACTIONS = {WITHDRAW: "withdraw", DISCARD: "advertise", RESET: "refused"}
+
+
 @pytest.mark.parametrize(
-    ("attributes", "name"),
+    ("attributes", "name", "treatment"),
     [
-        ((reach(GOOD), b"\x40"), "bgp.attr.length"),
-        ((reach(GOOD), pack(">BBB", 0x40, 1, 9) + b"\x00"), "bgp.attr.length"),
-        ((reach(GOOD), pack(">BBH", 0x50, 2, 0xFFFF)), "bgp.attr.length"),
-        ((reach(GOOD), pack(">BB", 0x50, 2)), "bgp.attr.length"),
-        ((reach(GOOD), attribute(1, b"", 0x40)), "bgp.attr.value-length"),
-        ((reach(GOOD), attribute(9, b"\x01", 0x80)), "bgp.attr.value-length"),
-        ((reach(GOOD), attribute(16, bytes(7), 0xC0)), "bgp.attr.value-length"),
-        ((reach(GOOD), attribute(22, bytes(4), 0xC0)), "bgp.attr.value-length"),
-        ((reach(GOOD), attribute(5, pack(">I", 100), 0xC0)), "bgp.attr.flags"),
-        ((reach(GOOD, flags=0x50),), "bgp.attr.flags"),
-        ((reach(GOOD), ORIGIN, ORIGIN), "bgp.attr.repeated"),
-        ((reach(GOOD), reach(mac_ip(MAC_1))), "bgp.attr.repeated"),
-        ((attribute(14, EVPN + b"\x03abc\x00" + GOOD, 0x90),), "bgp.mp-reach.next-hop"),
+        ((reach(GOOD), *PLAIN, b"\x40"), "bgp.attr.length", WITHDRAW),
+        ((reach(GOOD), OVERRUN), "bgp.attr.length", WITHDRAW),
+        ((reach(GOOD), *PLAIN, pack(">BBH", 0x50, 8, 0xFFFF)), "bgp.attr.length", WITHDRAW),
+        ((reach(GOOD), *PLAIN, pack(">BB", 0x50, 8)), "bgp.attr.length", WITHDRAW),
+        ((reach(GOOD), AS_PATH, attribute(1, b"", 0x40)), "bgp.attr.value-length", WITHDRAW),
+        ((reach(GOOD), AS_PATH, attribute(1, b"\x03", 0x40)), "bgp.attr.value", WITHDRAW),
+        ((reach(GOOD), ORIGIN, attribute(2, b"\x07\x01abcd", 0x40)), "bgp.attr.value", WITHDRAW),
+        ((reach(GOOD), ORIGIN, attribute(2, b"\x02\x00", 0x40)), "bgp.attr.value", WITHDRAW),
+        ((reach(GOOD), *PLAIN, attribute(9, b"\x01", 0x80)), "bgp.attr.value-length", WITHDRAW),
+        ((reach(GOOD), *PLAIN, attribute(10, b"", 0x80)), "bgp.attr.value-length", WITHDRAW),
+        ((reach(GOOD), *PLAIN, attribute(16, bytes(7), 0xC0)), "bgp.attr.value-length", WITHDRAW),
+        ((reach(GOOD), *PLAIN, attribute(22, bytes(4), 0xC0)), "bgp.attr.value-length", WITHDRAW),
+        ((reach(GOOD), *PLAIN, attribute(22, b"\x00\x06" + bytes(6), 0xC0)), "bgp.attr.value", WITHDRAW),
+        ((reach(GOOD), *PLAIN, attribute(4, bytes(4), 0xC0)), "bgp.attr.flags", WITHDRAW),
+        ((reach(GOOD, flags=0x50), *PLAIN), "bgp.attr.flags", WITHDRAW),
+        ((reach(GOOD), AS_PATH), "bgp.attr.missing", WITHDRAW),
+        ((reach(GOOD), ORIGIN), "bgp.attr.missing", WITHDRAW),
+        ((reach(GOOD), *PLAIN, attribute(6, b"x", 0x40)), "bgp.attr.value-length", DISCARD),
+        ((reach(GOOD), *PLAIN, attribute(7, b"x", 0xC0)), "bgp.attr.value-length", DISCARD),
+        ((reach(GOOD), *PLAIN, ORIGIN), "bgp.attr.repeated", DISCARD),
+        ((reach(GOOD), *PLAIN, reach(mac_ip(MAC_1))), "bgp.attr.repeated", RESET),
+        ((attribute(14, EVPN + b"\x03abc\x00" + GOOD, 0x90), *PLAIN), "bgp.mp-reach.next-hop", RESET),
     ],
 )
-def test_malformed_attributes(attributes, name):
-    """A malformed attribute is named (RFC 7606), and the route that could be told apart is kept."""
-    rows, anomalies = routes_of(update(*attributes))
+def test_malformed_attributes(attributes, name, treatment):
+    """A malformed attribute is named with its octets, and its routes are treated as RFC 7606 asks."""
+    updates, anomalies = decode_updates(stream(update(*attributes)))
+    row = updates.iloc[1]
 
-    assert anomalies == {name: 1}
-    assert rows["mac"].tolist() == [0xBC2411000002]
+    assert anomalies["name"].tolist() == [name]
+    assert treatment in anomalies["detail"][0]
+    assert (row["action"], row["treatment"], row["mac"]) == (ACTIONS[treatment], treatment, 0xBC2411000002)
+
+
+def test_strongest_treatment_counts():
+    """Of several troubles in a message the one with the strongest treatment decides (RFC 7606, 3 h)."""
+    rows, anomalies = routes_of(update(reach(GOOD), AS_PATH, attribute(1, b"", 0x40), attribute(6, b"x", 0x40)))
+
+    assert rows["treatment"].tolist() == [WITHDRAW]
+    assert anomalies == {"bgp.attr.value-length": 2}
+
+
+def test_withdrawals_of_a_malformed_message():
+    """Malformed attributes leave the withdrawals of their message as they are (RFC 7606, 2)."""
+    rows, _ = routes_of(update(reach(GOOD), unreach(mac_ip(MAC_1, "", 0)), AS_PATH))
+
+    assert rows["action"].tolist() == ["withdraw", "withdraw"]
+    assert rows["treatment"].isna().tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -444,7 +654,9 @@ def test_every_nlri_is_accounted_for(announced, withdrawn):
     out = [nlri(*route) for route in announced]
     gone = [nlri(*route) for route in withdrawn]
 
-    rows, _ = routes_of(update(reach(*out), unreach(*gone), *PLAIN))
+    told = update(reach(*out), unreach(*gone), *PLAIN)
+    updates, _ = decode_updates(connection(open_message(), open_message(), told))
+    rows = updates[updates["action"].isin(["advertise", "withdraw"])]
 
     assert (rows["action"] == "advertise").sum() == len(out)
     assert (rows["action"] == "withdraw").sum() == len(gone)
@@ -469,7 +681,8 @@ def test_changed_octets_never_raise(changes, stop):
 
     rows, _ = routes_of(bytes(octets[:stop]))
 
-    assert set(rows["action"]) <= {"advertise", "withdraw", "end-of-rib", "open", "notification", "refresh"}
+    known = {"advertise", "withdraw", "refused", "end-of-rib", "open", "keepalive", "notification", "refresh"}
+    assert set(rows["action"]) <= known
 
 
 @settings(max_examples=30, deadline=None)

@@ -14,6 +14,11 @@ import typer
 
 from evpn_pcap.cli import app
 from evpn_pcap.cli.status import ExitStatus
+from evpn_pcap.decode.bgp import MESSAGES
+from evpn_pcap.decode.bgp_attributes import ATTRIBUTES
+from evpn_pcap.decode.bgp_communities import COMMUNITIES
+from evpn_pcap.decode.bgp_evpn import OTHER_TYPES, ROUTE_TYPES
+from evpn_pcap.decode.bgp_sessions import CAPABILITIES
 from evpn_pcap.report.gates import _FIGURES
 from evpn_pcap.rules import load_rules
 from tests.conftest import PROJECT
@@ -61,15 +66,58 @@ def rule_table():
     return f"| code | name | severity | what it found |\n|---|---|---|---|\n{rows}"
 
 
+def coverage_table():
+    """Return the README's table of what is decoded of BGP, read off the decoder's own dispatch tables."""
+    attributes = ATTRIBUTES.values()
+    read = [one for one in attributes if one.read or one.name.startswith("MP_")]
+    told = [one for one, _ in CAPABILITIES.values()]
+    types = [f"{code} {name}" for code, (name, _) in OTHER_TYPES.items()]
+    rows = [
+        ("messages", MESSAGES.values(), [name for name, _, _ in MESSAGES.values()], "", ""),
+        ("capabilities", [one[:2] for one in told], [one.name for one in told], "", "others: the number"),
+        (
+            "path attributes",
+            [one[:2] for one in attributes],
+            [one.name for one in read],
+            "of malformed ones the octets (RFC 7606)",
+            "form checked only: " + ", ".join(one.name for one in attributes if one not in read),
+        ),
+        (
+            "EVPN routes",
+            [*(one[:2] for one in ROUTE_TYPES.values()), *OTHER_TYPES.values()],
+            [f"{code} {one.name}" for code, one in ROUTE_TYPES.items()],
+            ", ".join([*types, "unknown and malformed ones"]),
+            "",
+        ),
+        (
+            "extended communities",
+            [one[:2] for one in COMMUNITIES.values()],
+            [one.name for one in COMMUNITIES.values()],
+            "",
+            "others are counted",
+        ),
+    ]
+    cells = [(name, sources(known), ", ".join(whole), raw, out) for name, known, whole, raw, out in rows]
+    return "| BGP | specification | decoded | kept raw | left out |\n|---|---|---|---|---|\n" + "".join(
+        f"| {' | '.join(row)} |\n" for row in cells
+    )
+
+
+def sources(known):
+    """Return the documents that name and place of each known thing refer to, each once."""
+    parts = [part.split(",")[0].strip() for _, place, *_ in known for part in place.split(";")]
+    return ", ".join(dict.fromkeys(part for part in parts if part.startswith(("RFC", "draft"))))
+
+
 def runs():
     """Return the blocks of README that show a command and what it prints."""
     blocks = re.findall(r"^```console\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return [block for block in blocks if block.startswith("$ evpn-pcap ")]
 
 
-@pytest.mark.parametrize("table", [command_table, option_table, rule_table])
+@pytest.mark.parametrize("table", [command_table, option_table, rule_table, coverage_table])
 def test_readme_reference_is_what_the_program_says(table):
-    """The README's tables of commands, options and rules are the program's own words."""
+    """The README's tables of commands, options, rules and BGP are the program's own words."""
     assert table() in README.read_text(encoding="utf-8")
 
 
@@ -148,7 +196,7 @@ def ran(command, folder):
 def refresh():
     """Write the README's tables and whole runs as the program gives them now."""
     text = README.read_text(encoding="utf-8")
-    for table in (command_table, option_table, rule_table):
+    for table in (command_table, option_table, rule_table, coverage_table):
         told = table()
         head = "".join(told.splitlines(keepends=True)[:2])
         text = re.sub(re.escape(head) + r"(?:\|.*\n)*", told.replace("\\", r"\\"), text)

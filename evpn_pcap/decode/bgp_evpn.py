@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from evpn_pcap.addresses import esi_text, ip_text, rd_text
 
 HEADER_BYTES = 2  # route type, length
+PATH_ID_BYTES = 4
 READ = ""  # whole
 RAW = "bgp.nlri.raw"  # well-formed as far as we look, of a type that we do not decode whole
 MAC_BITS = 48
@@ -33,24 +35,43 @@ FIELDS = {
 }
 
 
-def split_nlri(octets: bytes) -> tuple[list[bytes], int]:
-    """Return the NLRI of an attribute in order, and how many octets at its end are not a whole one."""
-    found = []
-    at = 0
-    while at + HEADER_BYTES <= len(octets):
-        stop = at + HEADER_BYTES + octets[at + 1]
-        if stop > len(octets):
+def split_nlri(octets: bytes, is_add_path: bool) -> tuple[list[bytes], tuple[int, ...] | None, int]:
+    """Return the NLRI of an attribute in order, their path identifiers, and how many octets at its end are no NLRI.
+
+    Path identifiers of four octets stand in front of each NLRI where they were negotiated (RFC 7911, 3).
+    """
+    found, path_ids = [], []
+    extra = PATH_ID_BYTES if is_add_path else 0
+    at, end = 0, len(octets)
+    while at + extra + HEADER_BYTES <= end:
+        start = at + extra
+        stop = start + HEADER_BYTES + octets[start + 1]
+        if stop > end:
             break
-        found.append(octets[at:stop])
+        found.append(octets[start:stop])
+        path_ids.append(octets[at:start])
         at = stop
-    return found, len(octets) - at
+    return found, tuple(map(int.from_bytes, path_ids)) if is_add_path else None, end - at
+
+
+def has_path_ids(octets: bytes) -> bool:
+    """Return whether NLRI can only be read with path identifiers in front of them, where nobody saw the OPEN."""
+    return not _is_plausible(octets, is_add_path=False) and _is_plausible(octets, is_add_path=True)
+
+
+def _is_plausible(octets: bytes, *, is_add_path: bool) -> bool:
+    """Return whether the octets are nothing but NLRI of types and lengths that there are."""
+    nlri, _, left_bytes = split_nlri(octets, is_add_path)
+    return not left_bytes and all(
+        one[0] in OTHER_TYPES or (one[0] in ROUTE_TYPES and one[1] in ROUTE_TYPES[one[0]].lengths) for one in nlri
+    )
 
 
 def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
     """Return the columns of FIELDS and `reason` for NLRI as split_nlri yields them, one row each.
 
-    `reason` is empty where a type-2, type-3 or type-5 route was read whole. Else it names the anomaly;
-    of a malformed or unknown route only the type is read, of types 1 and 4 all that their key needs.
+    `reason` is empty where a route of types 1 to 5 was read whole. Else it names the anomaly; of a
+    malformed or other route only the type is read.
     """
     sizes = np.fromiter(map(len, nlri), np.int64, len(nlri))
     start = np.cumsum(sizes) - sizes
@@ -62,14 +83,14 @@ def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
     is_missing = {name: np.ones(len(nlri), bool) for name in FIELDS}
     table["route_type"], is_missing["route_type"] = route_type, np.zeros(len(nlri), bool)
     reason = _refusal(route_type, sizes - HEADER_BYTES, octets[start + HEADER_BYTES + MAC_IP_IP_LENGTH_AT])
-    for code, (read, lengths) in ROUTE_TYPES.items():
+    for code, (_, _, read, lengths) in ROUTE_TYPES.items():
         for length in lengths:
             rows = np.flatnonzero((route_type == code) & (sizes == length + HEADER_BYTES))
             if len(rows):
                 joined = b"".join([nlri[row] for row in rows.tolist()])
                 body = np.frombuffer(joined, np.uint8).reshape(len(rows), length + HEADER_BYTES)[:, HEADER_BYTES:]
                 fields, reason[rows] = read(body)
-                whole = (reason[rows] == READ) | (reason[rows] == RAW)
+                whole = reason[rows] == READ
                 for name, values in fields.items():
                     table[name][rows[whole]] = values[whole]
                     is_missing[name][rows[whole]] = False
@@ -133,7 +154,7 @@ def _ethernet_ad(body: np.ndarray) -> tuple[Fields, np.ndarray]:
         "ethernet_tag": _number(body[:, 18:22]),
         "vni": _number(body[:, 22:25]),
     }
-    return fields, np.full(len(body), RAW, object)
+    return fields, np.full(len(body), READ, object)
 
 
 def _mac_ip(body: np.ndarray) -> tuple[Fields, np.ndarray]:
@@ -172,8 +193,7 @@ def _ethernet_segment(body: np.ndarray) -> tuple[Fields, np.ndarray]:
     width = body.shape[1] - 19
     esi = _texts(body[:, 8:18], esi_text)
     fields = {"rd": _texts(body[:, :8], rd_text), "esi": esi, "esi_key": esi, "ip": _texts(body[:, 19:], ip_text)}
-    reason = _ip_reason(body[:, 18], width)
-    return fields, np.where(reason == READ, RAW, reason)
+    return fields, _ip_reason(body[:, 18], width)
 
 
 def _ip_prefix(body: np.ndarray) -> tuple[Fields, np.ndarray]:
@@ -202,10 +222,27 @@ def _gateway_text(octets: bytes) -> str | None:
     return ip_text(octets) if any(octets) else None
 
 
-ROUTE_TYPES: dict[int, tuple[Callable[[np.ndarray], tuple[Fields, np.ndarray]], tuple[int, ...]]] = {
-    1: (_ethernet_ad, (25,)),  # Ethernet A-D (RFC 7432, 7.1); kept raw
-    2: (_mac_ip, (33, 36, 37, 40, 49, 52)),  # MAC/IP (RFC 7432, 7.2); second label as in RFC 9135, 5
-    3: (_imet, (17, 29)),  # inclusive multicast Ethernet tag (RFC 7432, 7.3)
-    4: (_ethernet_segment, (23, 35)),  # RFC 7432, 7.4; kept raw
-    5: (_ip_prefix, (34, 58)),  # RFC 9136, 3.1
+class RouteType(NamedTuple):
+    """A route type that is read whole: its name, where it is specified, its reader, the lengths it can have."""
+
+    name: str
+    source: str
+    read: Callable[[np.ndarray], tuple[Fields, np.ndarray]]
+    lengths: tuple[int, ...]
+
+
+ROUTE_TYPES: dict[int, RouteType] = {
+    1: RouteType("Ethernet A-D", "RFC 7432, 7.1", _ethernet_ad, (25,)),
+    2: RouteType("MAC/IP", "RFC 7432, 7.2; RFC 9135, 5", _mac_ip, (33, 36, 37, 40, 49, 52)),
+    3: RouteType("inclusive multicast", "RFC 7432, 7.3", _imet, (17, 29)),
+    4: RouteType("Ethernet segment", "RFC 7432, 7.4", _ethernet_segment, (23, 35)),
+    5: RouteType("IP prefix", "RFC 9136, 3.1", _ip_prefix, (34, 58)),
+}
+OTHER_TYPES = {  # kept raw: name, where it is specified
+    6: ("selective multicast", "RFC 9251, 9.1"),
+    7: ("multicast membership report synch", "RFC 9251, 9.2"),
+    8: ("multicast leave synch", "RFC 9251, 9.3"),
+    9: ("per-region I-PMSI A-D", "RFC 9572, 3"),
+    10: ("S-PMSI A-D", "RFC 9572, 3"),
+    11: ("leaf A-D", "RFC 9572, 3"),
 }

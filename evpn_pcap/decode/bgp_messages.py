@@ -1,4 +1,4 @@
-"""In-order octets become BGP messages, and an UPDATE its routes (RFC 4271, 4.1 and 4.3; RFC 4760)."""
+"""In-order octets become BGP messages, and an UPDATE its routes (RFC 4271, 4.1 and 4.3; RFC 4760; RFC 7911)."""
 
 from functools import lru_cache
 from struct import Struct
@@ -6,19 +6,20 @@ from typing import NamedTuple
 
 from evpn_pcap.addresses import ip_text
 from evpn_pcap.decode.bgp_attributes import (
-    EVPN,
+    MANDATORY,
     MP_REACH,
     MP_UNREACH,
     Attribute,
     Fields,
-    Notes,
-    Reach,
+    check,
     read_fields,
-    read_reach,
-    read_unreach,
     split_attributes,
 )
-from evpn_pcap.decode.bgp_evpn import split_nlri
+from evpn_pcap.decode.bgp_errors import Treatment, Trouble, Troubles, strongest
+from evpn_pcap.decode.bgp_evpn import has_path_ids, split_nlri
+
+EVPN = (25, 70)  # AFI L2VPN, SAFI EVPN (RFC 7432, 7)
+NEXT_HOP_BYTES = {4: 4, 16: 16, 32: 16}  # length -> octets of the address; a link-local one may follow (RFC 2545)
 
 MARKER = b"\xff" * 16
 HEADER = Struct(">16sHB")  # marker, length, type
@@ -40,15 +41,31 @@ class Message(NamedTuple):
     kind: int
 
 
+class Reach(NamedTuple):
+    """MP_REACH_NLRI or MP_UNREACH_NLRI, taken apart."""
+
+    family: tuple[int, int]
+    next_hop: bytes
+    nlri: bytes
+
+
+class Routes(NamedTuple):
+    """The NLRI of one MP attribute, and their path identifiers where they have them."""
+
+    nlri: tuple[bytes, ...] = ()
+    path_ids: tuple[int, ...] | None = None
+
+
 class Update(NamedTuple):
     """What one UPDATE says about EVPN routes."""
 
-    announced: tuple[bytes, ...] = ()
-    withdrawn: tuple[bytes, ...] = ()
+    announced: Routes = Routes()
+    withdrawn: Routes = Routes()
     is_end_of_rib: bool = False
     fields: Fields | None = None  # of the announced routes; the same object for the same attributes
+    treatment: Treatment = Treatment.NONE
     has_other_family: bool = False
-    notes: Notes = ()
+    troubles: Troubles = ()
 
 
 def split_messages(octets: bytes, *, is_aligned: bool) -> tuple[list[Message], int, int]:
@@ -82,57 +99,80 @@ def split_messages(octets: bytes, *, is_aligned: bool) -> tuple[list[Message], i
 
 
 @lru_cache(maxsize=2048)  # the same UPDATE goes to every peer, and is seen at both ends
-def read_update(body: bytes) -> Update:
+def read_update(body: bytes, is_add_path: bool | None = None) -> Update:
     """Return the EVPN routes of an UPDATE without its header: withdrawn routes, path attributes, NLRI.
 
     Those two lists of routes are IPv4 unicast and only make `has_other_family`. Lengths are honoured as
-    far as octets are there; what contradicts them is in `notes`.
+    far as octets are there. `is_add_path` says whether path identifiers were negotiated; None: not known.
     """
-    notes: list[tuple[str, str]] = []
     attributes_at = 2 + int.from_bytes(body[:2])
     routes_at = attributes_at + 2 + int.from_bytes(body[attributes_at : attributes_at + 2])
     if attributes_at + 2 > len(body):
-        return Update(notes=(("bgp.update.length", "withdrawn routes pass the end of the message"),))
+        detail = "withdrawn routes pass the end of the message"
+        return Update(treatment=Treatment.RESET, troubles=(_refusal("bgp.update.length", detail, body),))
+    attributes, troubles = split_attributes(body[attributes_at + 2 : routes_at])
     if routes_at > len(body):
-        notes.append(("bgp.update.length", "path attributes pass the end of the message"))
-    attributes, found = split_attributes(body[attributes_at + 2 : routes_at])
-    parts = {attribute.code: attribute for attribute in attributes}
-    reach = _part(parts.get(MP_REACH))
-    unreach = _part(parts.get(MP_UNREACH))
-    is_ipv4 = attributes_at > 2 or routes_at < len(body) or not attributes
-    announced = _routes(reach, notes)
-    withdrawn = _routes(unreach, notes)
+        detail = "path attributes pass the end of the message"
+        troubles += (_refusal("bgp.update.length", detail, body),)
+    reach, reach_troubles = _part(attributes.pop(MP_REACH, None))
+    unreach, unreach_troubles = _part(attributes.pop(MP_UNREACH, None))
+    announced, announced_troubles = _routes(reach, is_add_path)
+    withdrawn, withdrawn_troubles = _routes(unreach, is_add_path)
+    fields, found = _with_next_hop(tuple(attributes.values()), reach.next_hop if reach else b"")
+    is_whole = not any(trouble.name == "bgp.attr.length" for trouble in troubles)
+    if announced.nlri and is_whole:
+        found += tuple(_missing(code) for code in MANDATORY if code not in attributes)
+    troubles = (*troubles, *reach_troubles, *announced_troubles, *unreach_troubles, *withdrawn_troubles, *found)
+    is_ipv4 = attributes_at > 2 or routes_at < len(body) or not (attributes or reach or unreach)
     return Update(
         announced=announced,
         withdrawn=withdrawn,
         is_end_of_rib=unreach is not None and unreach.family == EVPN and not unreach.nlri and reach is None,
-        fields=_fields(attributes, reach) if announced else None,
+        fields=fields if announced.nlri else None,
+        treatment=strongest(troubles),
         has_other_family=is_ipv4 or any(part is not None and part.family != EVPN for part in (reach, unreach)),
-        notes=(*found, *notes),
+        troubles=troubles,
     )
 
 
-def _part(attribute: Attribute | None) -> Reach | None:
+def _refusal(name: str, detail: str, octets: bytes) -> Trouble:
+    return Trouble(name, detail, Treatment.RESET, octets)
+
+
+def _missing(code: int) -> Trouble:
+    """Return the trouble of an UPDATE that announces without a mandatory attribute (RFC 7606, 3 d)."""
+    return Trouble("bgp.attr.missing", f"attribute {code}", Treatment.WITHDRAW)
+
+
+def _part(attribute: Attribute | None) -> tuple[Reach | None, Troubles]:
+    """AFI 2, SAFI 1; of MP_REACH_NLRI next hop length 1, next hop, reserved 1; NLRI (RFC 4760, 3 and 4)."""
     if attribute is None:
-        return None
-    return read_reach(attribute.value) if attribute.code == MP_REACH else read_unreach(attribute.value)
+        return None, ()
+    value = attribute.value
+    troubles = check(attribute)
+    if len(value) < (5 if attribute.code == MP_REACH else 3):
+        return None, troubles
+    family = (int.from_bytes(value[:2]), value[2])
+    if attribute.code == MP_UNREACH:
+        return Reach(family, b"", value[3:]), troubles
+    next_hop = value[4 : 4 + value[3]]
+    if family == EVPN and (5 + value[3] > len(value) or len(next_hop) not in NEXT_HOP_BYTES):
+        detail = f"next hop of {value[3]} octets, {len(value) - 5} octets are left"
+        troubles += (_refusal("bgp.mp-reach.next-hop", detail, value),)
+    return Reach(family, next_hop[: NEXT_HOP_BYTES.get(value[3], 0)], value[5 + value[3] :]), troubles
 
 
-def _routes(part: Reach | None, notes: list[tuple[str, str]]) -> tuple[bytes, ...]:
+def _routes(part: Reach | None, is_add_path: bool | None) -> tuple[Routes, Troubles]:
     if part is None or part.family != EVPN:
-        return ()
-    found, left_bytes = split_nlri(part.nlri)
-    notes += part.notes
-    if left_bytes:
-        notes.append(("bgp.nlri.length", f"{left_bytes} octets at the end of the attribute are no whole NLRI"))
-    return tuple(found)
+        return Routes(), ()
+    nlri, path_ids, left_bytes = split_nlri(part.nlri, has_path_ids(part.nlri) if is_add_path is None else is_add_path)
+    if not left_bytes:
+        return Routes(tuple(nlri), path_ids), ()
+    detail = f"{left_bytes} octets at the end of the attribute are no whole NLRI"
+    return Routes(tuple(nlri), path_ids), (_refusal("bgp.nlri.length", detail, part.nlri[-left_bytes:]),)
 
 
-def _fields(attributes: list[Attribute], reach: Reach | None) -> Fields:
-    others = tuple(attribute for attribute in attributes if attribute.code not in (MP_REACH, MP_UNREACH))
-    return _with_next_hop(others, reach.next_hop if reach else b"")
-
-
-@lru_cache(maxsize=2048)  # a speaker announces many routes with the same attributes
-def _with_next_hop(others: tuple[Attribute, ...], next_hop: bytes) -> Fields:
-    return {**read_fields(others), "next_hop": ip_text(next_hop) if next_hop else None}
+@lru_cache(maxsize=2048)
+def _with_next_hop(others: tuple[Attribute, ...], next_hop: bytes) -> tuple[Fields, Troubles]:
+    fields, troubles = read_fields(others)
+    return {**fields, "next_hop": ip_text(next_hop) if next_hop else None}, troubles
