@@ -12,6 +12,7 @@ from evpn_pcap.decode.layout import MISSING, Layout
 from evpn_pcap.model import Capture, FileEnd, Interface, Source
 from evpn_pcap.table import Columns, Values
 
+NOTED_ALWAYS = ("vxlan.no-vni-flag",)
 NOTED_MOST = 1000  # oddities of one name in one capture that get a row of their own
 COOKED2_LINK_TYPE = 276
 COUNTS = ("packet_count", "byte_count", "vxlan_count", "arp_count", "nd_count", "bgp_count")
@@ -58,14 +59,15 @@ class Accounts:
             seen["last_ns"] = max(seen["last_ns"], int(latest[place]))
 
     def _count_reasons(self, layout: Layout) -> None:
-        """Count why records were left out; those that carry ARP, ND or BGP are noted one by one."""
+        """Count why records were left out; those that carry ARP, ND or BGP, or odd VXLAN, are noted singly."""
         if not layout.reason.any():
             return
         counted = np.bincount(layout.reason, minlength=len(layout.reasons))
         names = list(layout.reasons)
         for code in np.flatnonzero(counted[1:]) + 1:
             self._skipped[names[code]] += int(counted[code])
-        found = _marks(layout, ("arp", "rarp", "nd", "bgp")) & (layout.reason != 0)
+        odd = np.isin(layout.reason, [layout.reasons[name] for name in NOTED_ALWAYS if name in layout.reasons])
+        found = (_marks(layout, ("arp", "rarp", "nd", "bgp")) & (layout.reason != 0)) | odd
         for record in np.flatnonzero(found).tolist():
             name = names[layout.reason[record]]
             if self._noted[name] < NOTED_MOST:

@@ -131,6 +131,14 @@ def neighbour_solicitation(mac: str, ip: str, target_ip: str, destination: tuple
     return nd((mac, ip), destination or (group_mac, group), NEIGHBOUR_SOLICITATION, body)
 
 
+def advertisement_body(
+    target: tuple[str, str], *, is_router: bool = False, is_solicited: bool = True, is_override: bool = True
+) -> bytes:
+    """Return what an NA says behind its checksum: flags, target = (MAC, IP) with its link-layer option."""
+    flags = is_router << 31 | is_solicited << 30 | is_override << 29
+    return pack("!I", flags) + ip_octets(target[1]) + _link_option(TARGET_OPTION, target[0])
+
+
 def neighbour_advertisement(
     source: tuple[str, str],
     destination: tuple[str, str],
@@ -141,8 +149,7 @@ def neighbour_advertisement(
     is_override: bool = True,
 ) -> bytes:
     """Return an NA that tells target = (MAC, IP); unsolicited to all nodes makes it an announcement."""
-    flags = is_router << 31 | is_solicited << 30 | is_override << 29
-    body = pack("!I", flags) + ip_octets(target[1]) + _link_option(TARGET_OPTION, target[0])
+    body = advertisement_body(target, is_router=is_router, is_solicited=is_solicited, is_override=is_override)
     return nd(source, destination, NEIGHBOUR_ADVERTISEMENT, body)
 
 

@@ -143,6 +143,11 @@ class Simulation:
         self._truth.announcement("probe", vm, ip, self.now_ns, crossed=crosses)
         self.wait(0.01)
 
+    def emit(self, vm: str, frame: bytes) -> None:
+        """Let a VM send a multicast frame of any content; it is flooded."""
+        self._wire.broadcast(self._guests.vms[vm], self.now_ns, frame, is_flooded=True)
+        self.wait(0.01)
+
     def solicit_routers(self, vm: str) -> None:
         """Let a VM send an RS: flooded, so every VTEP learns MAC and link-local address; its own announces them."""
         one, home = self._guests.vms[vm], self._wire.home[vm]

@@ -13,6 +13,7 @@ from evpn_pcap.synth import frames
 from evpn_pcap.synth.fabric import MICROSECOND, Fabric, Vm, Vtep
 
 INCOMING, OUTGOING = 1, 2
+VNI_IS_VALID = 0x08  # flag of a VXLAN header
 
 
 class Wire:
@@ -61,7 +62,10 @@ class Wire:
         return vm_ns
 
     def tunnel(self, source: str, destination: str, at_ns: int, frame: bytes) -> int:
-        """Carry a frame from the vxlan device of one VTEP to the bridge of another; return when it is there."""
+        """Carry a frame from the vxlan device of one VTEP to the bridge of another; return when it is there.
+
+        A header without the I flag is dropped on arrival (RFC 7348, 5).
+        """
         fabric, ends = self.fabric, (self.vtep(source).address, self.vtep(destination).address)
         habit = fabric.habit(source)
         encapsulated = frames.vxlan(
@@ -71,8 +75,9 @@ class Wire:
         received_ns = sent_ns + self.transit()
         self.see(source, fabric.underlay, sent_ns, encapsulated, OUTGOING)
         self.see(destination, fabric.underlay, received_ns, encapsulated, INCOMING)
-        self.see(destination, fabric.vxlan, received_ns + MICROSECOND, frame, INCOMING)
-        self.see(destination, fabric.bridge, received_ns + MICROSECOND, frame, INCOMING)
+        if habit.vxlan_flags & VNI_IS_VALID:
+            self.see(destination, fabric.vxlan, received_ns + MICROSECOND, frame, INCOMING)
+            self.see(destination, fabric.bridge, received_ns + MICROSECOND, frame, INCOMING)
         return received_ns + self.pause(2, 6)
 
     def unicast(self, sender: Vm, receiver: Vm, at_ns: int, frame: bytes) -> int:
@@ -99,7 +104,8 @@ class Wire:
             peers = [vtep.name for vtep in self.fabric.vteps if vtep.name != source]
             remotes = peers if listed is None else [name for name in peers if name in listed]
             copies = [vxlan_ns + MICROSECOND * 3 * number for number in range(len(remotes))]
-            reached |= {name: self.tunnel(source, name, at, frame) for name, at in zip(remotes, copies, strict=True)}
+            arrived = {name: self.tunnel(source, name, at, frame) for name, at in zip(remotes, copies, strict=True)}
+            reached |= arrived if self.fabric.habit(source).vxlan_flags & VNI_IS_VALID else {}
         others = [vm for vm in self.fabric.vms if vm != sender and self.home[vm.name] in reached]
         heard = {vm.name: self.enter(vm, reached[self.home[vm.name]], frame) for vm in others}
         for remote in [name for name in reached if name != source and self.fabric.habit(name).returns_floods]:
