@@ -1,23 +1,42 @@
 """ANCHORS and POINTS become one ClockFit a host: how far its clock is ahead of the reference's, how sure."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from evpn_pcap.clocks.direction import find_order
-from evpn_pcap.clocks.graph import HostBounds, best_reference, bound_hosts
+from evpn_pcap.clocks.graph import Courses, best_reference, follow
+from evpn_pcap.clocks.margins import pair_margins
 from evpn_pcap.clocks.matching import Matches, find_matches
-from evpn_pcap.clocks.pairs import PairBounds, bound_pair
+from evpn_pcap.clocks.pairs import PairFit, fit_pair, stamps_of
 from evpn_pcap.clocks.places import locate
+from evpn_pcap.clocks.steps import attribute
 from evpn_pcap.errors import OptionError
-from evpn_pcap.model import ClockFit, ClockKnot, Quality
+from evpn_pcap.model import ClockFit, ClockKnot, ClockStep, Quality
+from evpn_pcap.order import PairMargins
 
 DRIFT_DOUBT_MOST = 50e-6  # a rate known worse than this is not told
+ARBITRARY = "step-host-unknown"  # a flag: two hosts alone do not show whose clock was set
 
 Covered = tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """What the clock stage hands on: a fit a host, and how well any two hosts are known against each other."""
+
+    fits: tuple[ClockFit, ...]
+    margins: PairMargins
+
+
 def fit_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> tuple[ClockFit, ...]:
-    """Return one ClockFit for every host of POINTS, sorted by host; exactly one is the reference.
+    """Return one ClockFit for every host of POINTS, sorted by host; see compare_clocks."""
+    return compare_clocks(anchors, points, reference).fits
+
+
+def compare_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> Alignment:
+    """Return one ClockFit for every host of POINTS, sorted by host, exactly one of them the reference; and PairMargins.
 
     Frames matched in both directions bound the difference of two clocks without any assumption on
     delays; bounds add up along the best paths (clock.md, sections 3 to 6). A host that no two-way
@@ -30,25 +49,35 @@ def fit_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | Non
     if reference is not None and reference not in hosts:
         raise OptionError(f"the reference {reference!r} is not a host of these captures ({', '.join(hosts) or 'none'})")
     if not hosts:
-        return ()
-    matches = find_matches(locate(anchors, points, hosts))
-    pairs = _bound_pairs(matches)
+        return Alignment((), pair_margins((), None, ()))
+    pairs = _fit_pairs(find_matches(locate(anchors, points, hosts)))
     covered = _covered(points, hosts)
     number = (
         hosts.index(reference) if reference is not None else best_reference(len(hosts), pairs, _rank(points, hosts))
     )
-    bounds = bound_hosts(len(hosts), pairs, number, covered)
+    courses = follow(len(hosts), pairs, number, covered)
+    fits = fits_of(hosts, pairs, courses, number, covered)
+    return Alignment(fits, pair_margins(hosts, courses, fits))
+
+
+def fits_of(
+    hosts: tuple[str, ...], pairs: list[PairFit], courses: Courses, reference: int, covered: list[Covered]
+) -> tuple[ClockFit, ...]:
+    """Return one fit a host from the courses of their clocks."""
+    steps, arbitrary = attribute(len(hosts), pairs, reference)
+    for host in arbitrary:
+        courses.flags[host].add(ARBITRARY)
     counts = [sum(pair.matched_count for pair in pairs if host in (pair.a, pair.b)) for host in range(len(hosts))]
     return tuple(
-        _reference_fit(name, counts[host], covered[host])
-        if host == number
-        else _fit(name, hosts[number], bounds, host, counts[host], covered[host], pairs)
+        _reference_fit(name, counts[host], covered[host], steps[host])
+        if host == reference
+        else _fit(name, hosts[reference], courses, host, counts[host], covered[host], pairs, steps[host])
         for host, name in enumerate(hosts)
     )
 
 
-def _bound_pairs(matches: Matches) -> list[PairBounds]:
-    """Return the bounds of every pair of hosts with frames whose direction is known."""
+def _fit_pairs(matches: Matches) -> list[PairFit]:
+    """Return what is known of every pair of hosts with frames whose direction is known."""
     order = find_order(matches)
     known = np.flatnonzero(order)
     matches, order = matches.take(known), order[known]
@@ -57,8 +86,9 @@ def _bound_pairs(matches: Matches) -> list[PairBounds]:
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(matches.a) != 0) | (np.diff(matches.b) != 0)]))
     stops = np.concatenate([starts[1:], [len(known)]])
     return [
-        bound_pair(matches.take(np.arange(start, stop)), order[start:stop])
+        fit_pair(int(matches.a[start]), int(matches.b[start]), stamps_of(matches.take(rows), order[rows]))
         for start, stop in zip(starts, stops, strict=True)
+        for rows in (np.arange(start, stop),)
     ]
 
 
@@ -79,7 +109,7 @@ def _rank(points: pd.DataFrame, hosts: tuple[str, ...]) -> list[tuple[int, str]]
     return [(0 if bool(runs_vtep[host]) else 1, host) for host in hosts]
 
 
-def _reference_fit(host: str, count: int, covered: Covered) -> ClockFit:
+def _reference_fit(host: str, count: int, covered: Covered, steps: tuple[ClockStep, ...]) -> ClockFit:
     first, last = covered
     return ClockFit(
         host=host,
@@ -91,40 +121,51 @@ def _reference_fit(host: str, count: int, covered: Covered) -> ClockFit:
         margin_ns=0,
         matched_packet_count=count,
         knots=tuple(ClockKnot(moment, 0, 0) for moment in dict.fromkeys(covered)),
+        steps=steps,
     )
 
 
 def _fit(
-    host: str, reference: str, bounds: HostBounds, number: int, count: int, covered: Covered, pairs: list[PairBounds]
+    host: str,
+    reference: str,
+    courses: Courses,
+    number: int,
+    count: int,
+    covered: Covered,
+    pairs: list[PairFit],
+    steps: tuple[ClockStep, ...],
 ) -> ClockFit:
-    """Return the fit of one host from its row of the bounds."""
-    low, high = bounds.low[number], bounds.high[number]
+    """Return the fit of one host from its row of the courses."""
+    low, high = courses.low[number], courses.high[number]
     is_bounded = bool(np.isfinite(low).all() and np.isfinite(high).all())
-    knots = _on_own_clock(bounds.moments_ns, low, high) if is_bounded else None
+    knots = _on_own_clock(courses.moments_ns, low, high, courses.estimate[number]) if is_bounded else None
     if knots is None:
-        is_heard = any(number in (pair.a, pair.b) and pair.envelope is None for pair in pairs)
+        is_heard = any(number in (pair.a, pair.b) and pair.curve is None for pair in pairs)
         quality = Quality.ONE_SIDED if is_heard else Quality.UNALIGNABLE
         return ClockFit(host, reference, quality, None, None, None, None, count)
     local, apart, margin = knots
-    local, offset = local + bounds.base_ns[number], apart + bounds.base_ns[number]
+    local, offset = local + courses.base_ns[number], apart + courses.base_ns[number]
     anchor = sum(covered) // 2
+    flags = tuple(sorted(courses.flags[number]))
     return ClockFit(
         host=host,
         reference=reference,
-        quality=Quality.APPROXIMATE if bounds.is_approximate[number] else Quality.ACCURATE,
+        quality=Quality.APPROXIMATE if flags else Quality.ACCURATE,
         anchor_ns=anchor,
         offset_ns=int(offset[0]) + round(float(np.interp(anchor - local[0], local - local[0], offset - offset[0]))),
         drift_ppm=_drift_ppm(local, offset, margin),
         margin_ns=int(np.ceil(np.interp(anchor - local[0], local - local[0], margin))),
         matched_packet_count=count,
         knots=tuple(map(ClockKnot, local.tolist(), offset.tolist(), margin.tolist())),
+        steps=steps,
+        flags=flags,
     )
 
 
 def _on_own_clock(
-    moments: np.ndarray, low: np.ndarray, high: np.ndarray
+    moments: np.ndarray, low: np.ndarray, high: np.ndarray, estimate: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return the bounds as knots on the host's own clock: local time, offset, margin; None where they bound nothing.
+    """Return the course as knots on the host's own clock: local time, offset, margin; None where nothing is bounded.
 
     When the host shows `local`, the reference shows one of the moments with moment + low <= local
     <= moment + high. The first and the last of these bound the offset, exactly and even where a
@@ -133,17 +174,18 @@ def _on_own_clock(
     moment = (moments - moments[0]).astype(float)
     latest = np.maximum.accumulate(moment + high)  # what the host shows at most, until this moment
     earliest = np.minimum.accumulate((moment + low)[::-1])[::-1]  # at least, from this moment on
-    is_first = np.diff(latest, prepend=-np.inf) > 0
+    likely = np.maximum.accumulate(moment + estimate)
+    is_first, is_likely = np.diff(latest, prepend=-np.inf) > 0, np.diff(likely, prepend=-np.inf) > 0
     is_last = np.diff(earliest, append=np.inf) > 0
-    local = np.unique(np.floor(np.concatenate([latest, earliest])))
+    local = np.unique(np.floor(np.concatenate([latest, earliest, likely])))
     local = local[(local >= latest[0]) & (local <= earliest[-1])]
     if not len(local):
         return None
     most = local - np.interp(local, latest[is_first], moment[is_first])
     least = local - np.interp(local, earliest[is_last], moment[is_last])
-    offset = np.rint((least + most) / 2).astype(np.int64)
-    margin = np.ceil((most - least) / 2).astype(np.int64) + 2
-    return local.astype(np.int64) + moments[0], offset, margin
+    offset = np.rint(np.clip(local - np.interp(local, likely[is_likely], moment[is_likely]), least, most))
+    margin = np.ceil(np.maximum(most - offset, offset - least)) + 2
+    return local.astype(np.int64) + moments[0], offset.astype(np.int64), margin.astype(np.int64)
 
 
 def _drift_ppm(local: np.ndarray, offset: np.ndarray, margin: np.ndarray) -> float | None:

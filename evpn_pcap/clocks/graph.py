@@ -1,206 +1,254 @@
-"""Bounds of pairs of hosts become bounds of every host against one reference (clock.md, section 6).
+"""Curves of pairs of hosts become the course of every host's clock against one reference (clock.md, section 6).
 
-Bounds add up along a path; for each moment the path that leaves the least doubt counts. All is done on a grid of
-moments of the reference's clock, and bounds between grid points are never tighter than those of the pairs.
+Where pairs form loops, weighted least squares spread what they disagree about (Huygens, NSDI 2018); bounds are
+difference constraints, of which shortest paths are the tightest that can be proved. All is done on a grid of moments
+of the reference's clock; between its points bounds are never tighter than those of the pairs.
 """
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
 
-from evpn_pcap.clocks.pairs import PairBounds
-from evpn_pcap.clocks.sweep import Envelope
+from evpn_pcap.clocks.consensus import agreed
+from evpn_pcap.clocks.curve import CONTRADICTION, Curve
+from evpn_pcap.clocks.pairs import PairFit
+from evpn_pcap.clocks.paths import Constraint, contradicted, from_reference
 
 MOST_MOMENTS = 1_000  # grid points of one fit
 MOST_KNOTS = 100_000  # grid points over all hosts
 BEYOND_NS = 2_000_000_000  # the grid reaches this far beyond the captures, so that any clock's time there is found
-WHEN_DOUBT = (
-    300e-6  # a pair's bounds are read at times that are themselves off by at most its width: rates bound the error
-)
+WHEN_DOUBT = 300e-6  # a curve is read at times that are themselves off by at most its width: rates bound the error
+STAMP_NS = 2.0  # what rounding to whole ns may add along a path
+NOISE_NS = 50_000.0  # of an estimate from one frame each way; falls with the root of their number
+FLOOR_SHARE = 0.02  # of the half round trip: directions are never quite alike
+LOOSE_SHARE = 0.3  # of what a bracket is wider than usual: there the estimate is poorer, too
 
 
 @dataclass(frozen=True, slots=True)
-class HostBounds:
-    """Bounds of clock(host) - clock(reference) at times of the reference's clock, one row a host (ns, float).
+class Courses:
+    """Every host's clock - the reference's at moments of the reference's clock (ns, counted from base_ns of the host).
 
-    Both are counted from `base_ns` of the host. Rows of hosts that nothing connects hold infinities.
+    Rows of hosts that nothing connects hold nan and infinities. Constraints are between hosts, on
+    how far the differences of estimates may be wrong in each interval of the grid.
     """
 
-    moments_ns: np.ndarray  # int64, the reference's clock
+    moments_ns: np.ndarray  # int64
     base_ns: np.ndarray  # int64, one a host
+    estimate: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    is_approximate: np.ndarray  # one a host
+    constraints: list[Constraint]
+    flags: list[set[str]]  # one a host
+    gap: np.ndarray  # what contradicted pairs add to the doubt of their hosts, in each interval
+    contradicted: set[tuple[int, int]]  # pairs that others show to be wrong somewhere
 
 
-def best_reference(host_count: int, pairs: list[PairBounds], rank: list[tuple[int, str]]) -> int:
+def best_reference(host_count: int, pairs: list[PairFit], rank: list[tuple[int, str]]) -> int:
     """Return the host that most others are connected to, with the least total doubt; `rank` settles ties."""
-    doubt = all_paths(host_count, pairs)
+    doubt = np.full((host_count, host_count), np.inf)
+    np.fill_diagonal(doubt, 0)
+    for pair in pairs:
+        doubt[pair.a, pair.b] = doubt[pair.b, pair.a] = min(_width(pair), doubt[pair.a, pair.b])
+    for via in range(host_count):  # Floyd and Warshall
+        doubt = np.minimum(doubt, doubt[:, via, None] + doubt[None, via, :])
     reached = np.isfinite(doubt)
     total_us = np.round(np.where(reached, doubt, 0).sum(axis=1) / 1000)
     return min(range(host_count), key=lambda host: (-int(reached[host].sum()), int(total_us[host]), rank[host]))
 
 
-def all_paths(host_count: int, pairs: list[PairBounds]) -> np.ndarray:
-    """Return the typical width of the bounds between all hosts along the best paths (Floyd and Warshall)."""
-    doubt = np.full((host_count, host_count), np.inf)
-    np.fill_diagonal(doubt, 0)
-    for pair in pairs:
-        width = np.median(_inside(pair.envelope)) if pair.envelope else np.inf
-        doubt[pair.a, pair.b] = doubt[pair.b, pair.a] = min(width, doubt[pair.a, pair.b])
-    for via in range(host_count):
-        doubt = np.minimum(doubt, doubt[:, via, None] + doubt[None, via, :])
-    return doubt
+def best_tree(host_count: int, pairs: list[PairFit], reference: int) -> dict[int, tuple[int, PairFit] | None]:
+    """Return the hosts that the reference reaches, nearest in doubt first, each with the host before it (Dijkstra)."""
+    beside: list[list[tuple[float, int, int]]] = [[] for _ in range(host_count)]
+    for number, pair in enumerate(pairs):
+        if pair.curve:
+            width = _width(pair)
+            beside[pair.a].append((width, pair.b, number))
+            beside[pair.b].append((width, pair.a, number))
+    reached: dict[int, tuple[int, PairFit] | None] = {}
+    waiting: list[tuple[float, int, int, int]] = [(0.0, reference, -1, -1)]
+    while waiting:
+        doubt, host, before, number = heapq.heappop(waiting)
+        if host not in reached:
+            reached[host] = (before, pairs[number]) if number >= 0 else None
+            for width, other, via in beside[host]:
+                heapq.heappush(waiting, (doubt + width, other, host, via))
+    return reached
 
 
-def _inside(envelope: Envelope) -> np.ndarray:
-    """Return the widths at the knots that lie between the pair's frames."""
-    rows = (envelope.x >= envelope.first_x) & (envelope.x <= envelope.last_x)
-    return np.asarray((envelope.high - envelope.low)[rows])
-
-
-def bound_hosts(host_count: int, pairs: list[PairBounds], reference: int, covered: list[tuple[int, int]]) -> HostBounds:
-    """Return the bounds of every host against the reference, over the time that `covered` (host's own clock) spans."""
-    rough = _rough_offsets(host_count, pairs, reference)
-    usable = [pair for pair in pairs if pair.envelope and pair.a in rough]
+def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[tuple[int, int]]) -> Courses:
+    """Return the course of every host against the reference, over the time that `covered` (own clocks) spans."""
+    tree = best_tree(host_count, pairs, reference)
+    rough = {reference: 0}
+    for host, step in tree.items():
+        if step:
+            before, pair = step
+            rough[host] = rough[before] + (_middle(pair) if pair.b == host else -_middle(pair))
+    usable = [(pair, pair.curve) for pair in pairs if pair.curve and pair.a in tree]
     moments = _moments(usable, rough, covered, host_count)
     base = np.array([rough.get(host, 0) for host in range(host_count)], np.int64)
     apart = np.zeros((host_count, len(moments)))
     for _ in range(2):  # when each host saw a moment follows from its offset: first roughly, then well
-        edges = [_edge(pair, pair.envelope, moments, base, apart[pair.a]) for pair in usable if pair.envelope]
-        low, high, is_approximate = _best_paths(host_count, edges, reference, len(moments))
-        apart = np.where(np.isfinite(low), (low + high) / 2, 0)
-    low, high, is_torn = _reconciled(low, high, edges)
-    return HostBounds(moments, base, low, high, is_approximate | is_torn)
+        read = [_read(pair, curve, moments, base, apart[pair.a]) for pair, curve in usable]
+        ends = [(pair.a, pair.b) for pair, _ in usable]
+        apart = agreed(host_count, reference, ends, [one.estimate for one in read], [one.sigma for one in read])
+    is_rough = np.array([not _is_smooth(tree, host) for host in range(host_count)])
+    apart, constraints, wrong, gap = _reconciled(is_rough, reference, usable, read, apart)
+    least, most = from_reference(host_count, reference, constraints)
+    low, high = (
+        apart + at_moments(least - gap, np.minimum, len(moments)),
+        apart + at_moments(most + gap, np.maximum, len(moments)),
+    )
+    is_known = np.isin(np.arange(host_count), list(tree))
+    low[~is_known], high[~is_known], apart[~is_known] = -np.inf, np.inf, np.nan
+    flags = [_flags(tree, host) for host in range(host_count)]
+    for a, b in wrong:
+        flags[a].add(CONTRADICTION)
+        flags[b].add(CONTRADICTION)
+    return Courses(moments, base, apart, low, high, constraints, flags, gap, wrong)
 
 
-def _middle(envelope: Envelope) -> int:
+def _reconciled(
+    is_rough: np.ndarray, reference: int, usable: list[tuple[PairFit, Curve]], read: list["_Read"], apart: np.ndarray
+) -> tuple[np.ndarray, list[Constraint], set[tuple[int, int]], np.ndarray]:
+    """Return estimates inside what can be proved, constraints, pairs that others contradict, and hosts' doubt of that.
+
+    Of hosts `is_rough`, known by few frames, nothing is likelier than the middle.
+    """
+    host_count = len(is_rough)
+
+    def constraints_of(estimate: np.ndarray) -> list[Constraint]:
+        return [_constraint(pair, one, estimate) for (pair, _), one in zip(usable, read, strict=True)]
+
+    constraints = constraints_of(apart)
+    least, most = from_reference(host_count, reference, constraints)
+    low, high = at_moments(least, np.maximum, apart.shape[1]), at_moments(most, np.minimum, apart.shape[1])
+    is_bounded = np.isfinite(low) & np.isfinite(high)
+    middle = np.where(is_bounded, (np.where(is_bounded, low, 0) + np.where(is_bounded, high, 0)) / 2, 0)
+    inside = apart + np.where(is_rough[:, None], middle, np.clip(0, low, high))
+    constraints = constraints_of(np.where(np.isfinite(inside), inside, apart))
+    least, most = from_reference(host_count, reference, constraints)
+    is_torn = np.asarray((most < least - STAMP_NS).any(axis=(0, 1)))
+    if not is_torn.any():
+        return inside, constraints, set(), np.zeros_like(most)
+    return apart, *contradicted(host_count, constraints_of(apart), is_torn)
+
+
+def _inside(curve: Curve) -> np.ndarray:
+    """Return which knots lie between the pair's frames."""
+    return np.asarray((curve.x >= curve.first_x) & (curve.x <= curve.last_x))
+
+
+def _width(pair: PairFit) -> float:
+    """Return the typical width of a pair's bounds."""
+    if pair.curve is None:
+        return np.inf
+    return float(np.median((pair.curve.high - pair.curve.low)[_inside(pair.curve)]))
+
+
+def _middle(pair: PairFit) -> int:
     """Return the typical difference of the two clocks, for choosing where to look only."""
-    rows = (envelope.x >= envelope.first_x) & (envelope.x <= envelope.last_x)
-    return envelope.base_y_ns + round(float(np.median((envelope.low + envelope.high)[rows] / 2)))
+    curve = pair.curve
+    return 0 if curve is None else pair.base_y_ns + round(float(np.median(curve.estimate[_inside(curve)])))
 
 
-def _rough_offsets(host_count: int, pairs: list[PairBounds], reference: int) -> dict[int, int]:
-    """Return clock(host) - clock(reference), roughly, of every host that two-way pairs connect with the reference."""
-    offsets = {reference: 0}
-    for _ in range(host_count):
-        for pair in pairs:
-            if pair.envelope is None:
-                continue
-            if pair.a in offsets and pair.b not in offsets:
-                offsets[pair.b] = offsets[pair.a] + _middle(pair.envelope)
-            elif pair.b in offsets and pair.a not in offsets:
-                offsets[pair.a] = offsets[pair.b] - _middle(pair.envelope)
-    return offsets
+def _flags(tree: dict[int, tuple[int, PairFit] | None], host: int) -> set[str]:
+    """Return what does not hold of the pairs on the best way from the reference to the host."""
+    flags: set[str] = set()
+    step = tree.get(host)
+    while step:
+        host, pair = step
+        flags |= set(pair.curve.flags) if pair.curve else set()
+        step = tree[host]
+    return flags
+
+
+def _is_smooth(tree: dict[int, tuple[int, PairFit] | None], host: int) -> bool:
+    """Return whether all pairs on the best way from the reference are of many frames."""
+    step = tree.get(host)
+    while step:
+        host, pair = step
+        if pair.curve is None or not pair.curve.is_smooth:
+            return False
+        step = tree[host]
+    return True
 
 
 def _moments(
-    pairs: list[PairBounds], rough: dict[int, int], covered: list[tuple[int, int]], host_count: int
+    pairs: list[tuple[PairFit, Curve]], rough: dict[int, int], covered: list[tuple[int, int]], host_count: int
 ) -> np.ndarray:
     """Return the grid: knots of all pairs and the ends of all captures, on the reference's clock, thinned if many."""
     first, last = zip(*((covered[host][0] - off, covered[host][1] - off) for host, off in rough.items()), strict=True)
     ends = np.array([*first, *last, min(first) - BEYOND_NS, max(last) + BEYOND_NS], np.int64)
-    knots = [
-        pair.envelope.base_x_ns - rough[pair.a] + pair.envelope.x.astype(np.int64) for pair in pairs if pair.envelope
-    ]
+    knots = [pair.base_x_ns - rough[pair.a] + np.rint(curve.x).astype(np.int64) for pair, curve in pairs]
     knots_ns = np.concatenate(knots) if knots else ends  # a stray stamp of 1970 must not stretch the grid beyond these
+    edges = [_edges(pair, curve, rough) for pair, curve in pairs]
     grid = np.unique(np.concatenate([ends, knots_ns]))
     grid = grid[(grid >= max(ends.min(), knots_ns.min())) & (grid <= min(ends.max(), knots_ns.max()))]
     most = max(20, min(MOST_MOMENTS, MOST_KNOTS // host_count))
-    return np.asarray(grid[np.unique(np.linspace(0, len(grid) - 1, min(most, len(grid))).astype(np.int64))])
+    thinned = grid[np.unique(np.linspace(0, len(grid) - 1, min(most, len(grid))).astype(np.int64))]
+    kept = np.concatenate([thinned, *edges])
+    return np.unique(kept[(kept >= thinned[0]) & (kept <= thinned[-1])])
+
+
+def _edges(pair: PairFit, curve: Curve, rough: dict[int, int]) -> np.ndarray:
+    """Return the first and last moments of a pair's breaks, which thinning must not blur."""
+    times = np.array([time for one in curve.breaks for time in (one.start, one.stop)])
+    return pair.base_x_ns - rough[pair.a] + np.rint(times).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class _Edge:
-    """Bounds of clock_b - clock_a on the grid, less the rough difference of the two."""
+class _Read:
+    """A curve on the grid, less the rough difference of its hosts; excess: how far it bulges between grid points."""
 
-    a: int
-    b: int
     low: np.ndarray
     high: np.ndarray
-    is_approximate: bool
+    estimate: np.ndarray
+    sigma: np.ndarray
+    low_excess: np.ndarray
+    high_excess: np.ndarray
 
 
-def _edge(pair: PairBounds, envelope: Envelope, moments: np.ndarray, base: np.ndarray, apart_a: np.ndarray) -> _Edge:
-    """Return the pair's bounds on the grid, loosened so that lines between grid points keep to them."""
-    x = np.maximum.accumulate((moments + base[pair.a] - envelope.base_x_ns).astype(float) + apart_a)
-    shift = float(envelope.base_y_ns - (int(base[pair.b]) - int(base[pair.a])))
-    high = _covering(x, envelope.x, envelope.high) + shift
-    low = -_covering(x, envelope.x, -envelope.low) + shift
-    doubt = WHEN_DOUBT * (high - low)
-    return _Edge(pair.a, pair.b, low - doubt, high + doubt, pair.is_approximate)
+def _read(pair: PairFit, curve: Curve, moments: np.ndarray, base: np.ndarray, apart_a: np.ndarray) -> _Read:
+    """Return the pair's curve at the moments; `apart_a` is by how much a's clock is off its rough offset then."""
+    x = np.maximum.accumulate((moments + (base[pair.a] - pair.base_x_ns)).astype(float) + apart_a)
+    shift = float(pair.base_y_ns - (int(base[pair.b]) - int(base[pair.a])))
+    high, high_excess = _covering(x, curve.x, curve.high)
+    low, low_excess = _covering(x, curve.x, -curve.low)
+    half = (high + low) / 2
+    floor = float(np.median(((curve.high - curve.low) / 2)[_inside(curve)]))
+    noise = NOISE_NS / np.sqrt(max(1, min(pair.upper_count, pair.lower_count)))
+    sigma = noise + FLOOR_SHARE * floor + LOOSE_SHARE * np.maximum(half - floor, 0)
+    estimate = np.interp(x, curve.x, curve.estimate) + shift
+    return _Read(shift - low, high + shift, estimate, sigma, low_excess, high_excess)
 
 
-def _covering(x: np.ndarray, knot_x: np.ndarray, knot_y: np.ndarray) -> np.ndarray:
-    """Return values at `x` such that the line through them is nowhere under the line through the knots."""
+def _covering(x: np.ndarray, knot_x: np.ndarray, knot_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values at `x`, and for each interval how far the line through the knots rises above the chord."""
     values = np.interp(x, knot_x, knot_y)
     inside = (knot_x > x[0]) & (knot_x < x[-1])
-    excess = np.zeros(len(x) + 1)
-    interval = np.searchsorted(x, knot_x[inside])
+    excess = np.zeros(max(1, len(x) - 1))
+    interval = np.searchsorted(x, knot_x[inside]) - 1
     np.maximum.at(excess, interval, knot_y[inside] - np.interp(knot_x[inside], x, values))
-    return np.asarray(values + np.maximum(excess[:-1], excess[1:]))
+    return values, excess
 
 
-def _best_paths(
-    host_count: int, edges: list[_Edge], reference: int, moment_count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the bounds of every host along the path of least width, chosen for each interval of the grid.
-
-    Bellman and Ford over all intervals at once; widths are never negative. One path serves a whole
-    interval, so the line between its two ends is a bound, too.
-    """
-    shape = (host_count, max(moment_count - 1, 1))
-    bounds = [np.full(shape, np.inf) for _ in range(4)]  # low and high at the interval's start, then at its end
-    width, is_poor = np.full(shape, np.inf), np.zeros(shape, bool)
-    for values in (*bounds, width):
-        values[reference] = 0
-    steps = [step for edge in edges for step in _steps(edge)]
-    for _ in range(host_count):
-        is_changed = False
-        for source, target, parts, cost, edge_is_poor in steps:
-            better = width[source] + cost < width[target] - 1e-6
-            if not better.any():
-                continue
-            is_changed = True
-            width[target] = np.where(better, width[source] + cost, width[target])
-            is_poor[target] = np.where(better, is_poor[source] | edge_is_poor, is_poor[target])
-            for values, part in zip(bounds, parts, strict=True):
-                values[target] = np.where(better, values[source] + part, values[target])
-        if not is_changed:
-            break
-    low_start, high_start, low_stop, high_stop = bounds
-    low = np.fmin(_at_knots(low_start, np.inf), _at_knots(low_stop, np.inf, at_stop=True))[:, :moment_count]
-    high = np.fmax(_at_knots(high_start, -np.inf), _at_knots(high_stop, -np.inf, at_stop=True))[:, :moment_count]
-    return low, high, np.asarray(is_poor.any(axis=1))
+def _constraint(pair: PairFit, read: _Read, apart: np.ndarray) -> Constraint:
+    """Return, for each interval, how far the difference of the hosts' estimates may be below and above the truth."""
+    difference = apart[pair.b] - apart[pair.a]
+    doubt = WHEN_DOUBT * (read.high - read.low) + STAMP_NS
+    most, least = read.high - difference + doubt, difference - read.low + doubt
+    return Constraint(pair.a, pair.b, _in_intervals(most) + read.high_excess, _in_intervals(least) + read.low_excess)
 
 
-def _steps(edge: _Edge) -> list[tuple[int, int, tuple[np.ndarray, ...], np.ndarray, bool]]:
-    """Return the edge in both directions: from, to, low and high at each interval's start and end, cost."""
-    start = slice(None, -1) if len(edge.low) > 1 else slice(None)
-    stop = slice(1, None) if len(edge.low) > 1 else slice(None)
-    low, high = edge.low, edge.high
-    cost = (high - low)[start] + (high - low)[stop]
-    there = (low[start], high[start], low[stop], high[stop])
-    back = (-high[start], -low[start], -high[stop], -low[stop])
-    return [(edge.a, edge.b, there, cost, edge.is_approximate), (edge.b, edge.a, back, cost, edge.is_approximate)]
+def _in_intervals(values: np.ndarray) -> np.ndarray:
+    """Return values at moments as those at the start and the stop of each interval."""
+    return np.stack([values[:-1], values[1:]]) if len(values) > 1 else np.stack([values, values])
 
 
-def _at_knots(values: np.ndarray, missing: float, *, at_stop: bool = False) -> np.ndarray:
-    """Return values of intervals at the grid points they start (or stop) at."""
-    pad = ((0, 0), (1, 0)) if at_stop else ((0, 0), (0, 1))
-    return np.pad(values, pad, constant_values=missing)
-
-
-def _reconciled(low: np.ndarray, high: np.ndarray, edges: list[_Edge]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the bounds widened where a pair outside the chosen paths contradicts them, and for which hosts."""
-    is_torn = np.zeros(len(low), bool)
-    widened_low, widened_high = low.copy(), high.copy()
-    for edge in edges:
-        a, b = edge.a, edge.b
-        gap = np.maximum(edge.low - (high[b] - low[a]), (low[b] - high[a]) - edge.high)
-        gap = np.where(gap > 0, gap, 0)
-        for host in (a, b):
-            is_torn[host] |= bool(gap.any())
-            widened_low[host] = np.minimum(widened_low[host], low[host] - gap)
-            widened_high[host] = np.maximum(widened_high[host], high[host] + gap)
-    return widened_low, widened_high, is_torn
+def at_moments(values: np.ndarray, worse: np.ufunc, moment_count: int) -> np.ndarray:
+    """Return values of intervals (start or stop, interval) at moments: the worse of the two that meet there."""
+    starts, stops = values[..., 0, :], values[..., 1, :]
+    before = np.concatenate([starts[..., :1], stops], axis=-1)
+    after = np.concatenate([starts, stops[..., -1:]], axis=-1)
+    return np.asarray(worse(before, after))[..., :moment_count]

@@ -1,102 +1,71 @@
-"""Matches of two hosts become hard bounds, over time, on the difference of their clocks (clock.md, sections 3 and 5).
+"""Matches of two hosts become a curve: bounds on, and an estimate of, the difference of their clocks over time.
 
 A frame that leaves a at a's time x and reaches b gives an upper bound of clock_b - clock_a at x; one that comes from
-b a lower bound. Bounds are carried over time by the rate at which the two clocks part, known to plus or minus `rho`.
-No floor or symmetry of delays is assumed, so the true difference is inside wherever rates keep to their bounds.
+b a lower bound (clock.md, section 3; Duda et al. 1987). Many frames tell the course of the clocks as well (many.py).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from evpn_pcap.clocks.direction import RATE_LIMIT
+from evpn_pcap.clocks.curve import Curve
+from evpn_pcap.clocks.few import fit_few
+from evpn_pcap.clocks.many import fit_many
 from evpn_pcap.clocks.matching import Matches
-from evpn_pcap.clocks.sweep import Envelope, envelope
-from evpn_pcap.clocks.windows import GAP_NS, Constraints, tightest, windows
-
-STAMP_SLACK_NS = 2_000  # microsecond stamps are cut off, one at each host; measured disorder is below that
-NEIGHBOURS = 5  # on either side, in time, that a frame must not contradict
-MOST_PASSES = 8  # what is removed uncovers what its neighbours hid
-FEW_COUNT = 5  # frames a direction: fewer leave the fit approximate
 
 
 @dataclass(frozen=True, slots=True)
-class PairBounds:
-    """What the frames of two hosts say about clock_b - clock_a; `envelope` is None for one direction only."""
+class Stamps:
+    """Frames between hosts a and b in order of a's time: that time, b's less it (ns), whether a sent them."""
+
+    x_ns: np.ndarray
+    y_ns: np.ndarray
+    is_upper: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class PairFit:
+    """What the frames of two hosts say about clock_b - clock_a; `curve` is None for one direction only.
+
+    The curve counts ns from `base_x_ns` of a's clock and from a difference of `base_y_ns`.
+    """
 
     a: int
     b: int
-    envelope: Envelope | None
-    matched_count: int
-    is_approximate: bool
+    curve: Curve | None
+    base_x_ns: int
+    base_y_ns: int
+    upper_count: int
+    lower_count: int
+
+    @property
+    def matched_count(self) -> int:
+        """Frames that the curve rests on."""
+        removed = self.curve.mismatch_count if self.curve else 0
+        return self.upper_count + self.lower_count - removed
 
 
-def bound_pair(matches: Matches, order: np.ndarray) -> PairBounds:
-    """Return the bounds that the matches of one pair give; `order` as from direction.find_order."""
-    there, back = matches.take(order > 0), matches.take(order < 0)
-    upper_x, upper_y = there.last_a_ns, there.first_b_ns - there.last_a_ns
-    lower_x, lower_y = back.first_a_ns, back.last_b_ns - back.first_a_ns
-    a, b = int(matches.a[0]), int(matches.b[0])
-    count = len(upper_x) + len(lower_x)
-    if not (len(upper_x) and len(lower_x)):
-        return PairBounds(a, b, None, count, is_approximate=True)
+def stamps_of(matches: Matches, order: np.ndarray) -> Stamps:
+    """Return the stamps of one pair's matches; `order` as from direction.find_order.
 
-    # Differences of clocks may be hours: subtract as integers, only then go to floats.
-    base_x, base_y = int(min(upper_x.min(), lower_x.min())), int(np.median(np.concatenate([upper_y, lower_y])))
-    upper = Constraints((upper_x - base_x).astype(float), (upper_y - base_y).astype(float) + STAMP_SLACK_NS)
-    lower = Constraints((lower_x - base_x).astype(float), (lower_y - base_y).astype(float) - STAMP_SLACK_NS)
-    upper, lower, removed_count = _without_mismatches(upper.in_order(), lower.in_order())
-    if not (len(upper.x) and len(lower.x)):
-        return PairBounds(a, b, None, count, is_approximate=True)
-
-    upper, lower = tightest(upper, lower)
-    found = windows(upper, lower)
-    upper_count, lower_count = sum(len(w.upper.x) for w in found), sum(len(w.lower.x) for w in found)
-    if not (upper_count and lower_count):
-        return PairBounds(a, b, None, count, is_approximate=True)
-    bounds = envelope(found, base_x, base_y)
-    removed_count += len(upper.x) - upper_count + len(lower.x) - lower_count
-    is_few = min(upper_count, lower_count) < FEW_COUNT
-    is_approximate = is_few or removed_count > 0 or bounds.is_contradicted
-    return PairBounds(a, b, bounds, count - removed_count, is_approximate)
-
-
-def _without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constraints, Constraints, int]:
-    """Return the constraints without those that contradict most of their neighbours, before and after.
-
-    A clock that is set makes old frames contradict new ones on one side only, and is no mismatch.
-    Times as far apart as GAP_NS are not compared: between them a clock may have been set.
+    Of several sightings at one host the last before the frame leaves it, and the first after it came, say most.
     """
-    removed_count = 0
-    for _ in range(MOST_PASSES):
-        if not (len(upper.x) and len(lower.x)):
-            break
-        bad_upper = _contradicts(upper, lower, sign=1)
-        bad_lower = _contradicts(lower, upper, sign=-1)
-        bad_count = int(bad_upper.sum() + bad_lower.sum())
-        if not bad_count:
-            break
-        removed_count += bad_count
-        upper, lower = upper.take(~bad_upper), lower.take(~bad_lower)
-    return upper, lower, removed_count
+    is_upper = order > 0
+    x = np.where(is_upper, matches.last_a_ns, matches.first_a_ns)
+    y = np.where(is_upper, matches.first_b_ns, matches.last_b_ns) - x
+    in_time = np.argsort(x, kind="stable")
+    return Stamps(x[in_time], y[in_time], is_upper[in_time])
 
 
-def _contradicts(mine: Constraints, others: Constraints, sign: int) -> np.ndarray:
-    """Return which of `mine` most of the nearest `others` before and after it say are impossible."""
-    at = np.searchsorted(others.x, mine.x)
-    sides = []
-    for steps in (range(-NEIGHBOURS, 0), range(NEIGHBOURS)):
-        seen = np.zeros(len(mine.x), np.int64)
-        against = np.zeros(len(mine.x), np.int64)
-        for step in steps:
-            index = at + step
-            other = np.clip(index, 0, len(others.x) - 1)
-            apart = np.abs(others.x[other] - mine.x)
-            is_near = (index >= 0) & (index < len(others.x)) & (apart < GAP_NS)
-            impossible = sign * (others.y[other] - mine.y) > RATE_LIMIT * apart
-            seen += is_near
-            against += is_near & impossible
-        sides.append((seen, against))
-    (seen_before, before), (seen_after, after) = sides
-    is_against = (2 * before >= seen_before) & (2 * after >= seen_after)
-    return is_against & (2 * (before + after) > seen_before + seen_after) & (before + after >= 2)
+def fit_pair(a: int, b: int, stamps: Stamps) -> PairFit:
+    """Return what the stamps say about two clocks."""
+    upper_count = int(stamps.is_upper.sum())
+    lower_count = len(stamps.is_upper) - upper_count
+    # Differences of clocks may be hours: subtract as integers, only then go to floats.
+    base_x, base_y = int(stamps.x_ns[0]), int(np.median(stamps.y_ns))
+    curve = None
+    if upper_count and lower_count:
+        x, y = (stamps.x_ns - base_x).astype(float), (stamps.y_ns - base_y).astype(float)
+        found = fit_many(x * 1e-9, y * 1e-3, stamps.is_upper)
+        curve = found.scaled(1e9, 1e3) if found else fit_few(x, y, stamps.is_upper)
+    return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count)

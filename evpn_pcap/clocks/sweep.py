@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from evpn_pcap.clocks.curve import STEP, Break
 from evpn_pcap.clocks.windows import Window
 
 FAR_RHO = 100e-6  # beyond NEAR_NS from any frame the rate is known no better (clock.md, section 5)
@@ -18,32 +19,33 @@ FAR_NS = 1e15  # as far as an envelope reaches, and what stands for a bound that
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Piecewise linear bounds of clock_b - clock_a at times of a's clock, exact at and between its knots."""
+    """Piecewise linear bounds of clock_b - clock_a at times of a's clock (ns), exact at and between its knots."""
 
-    base_x_ns: int
-    base_y_ns: int
-    x: np.ndarray  # float ns from base_x_ns, increasing
-    low: np.ndarray  # float ns from base_y_ns
+    x: np.ndarray  # increasing
+    low: np.ndarray
     high: np.ndarray
     first_x: float  # first and last constraint: between them the envelope rests on frames
     last_x: float
+    breaks: tuple[Break, ...]
     is_contradicted: bool
 
 
-def envelope(found: list[Window], base_x_ns: int, base_y_ns: int) -> Envelope:
+def envelope(found: list[Window]) -> Envelope:
     """Return the envelope of all windows, in order of time."""
     regimes = _regimes(found)
     x, low, high = _one_regime(regimes[0])
+    breaks = []
     for before, after in pairwise(regimes):
-        x, low, high = _joined((x, low, high), _one_regime(after), before, after)
+        (x, low, high), happened = _joined((x, low, high), _one_regime(after), before, after)
+        breaks.append(happened)
     is_wrong = low > high
     return Envelope(
-        base_x_ns, base_y_ns, x, np.minimum(low, high), np.maximum(low, high),
-        first_x=found[0].start, last_x=found[-1].stop, is_contradicted=bool(is_wrong.any()) or len(regimes) > 1,
+        x, np.minimum(low, high), np.maximum(low, high), found[0].start, found[-1].stop, tuple(breaks),
+        is_contradicted=bool(is_wrong.any()) or len(regimes) > 1,
     )  # fmt: skip
 
 
-Curve = tuple[np.ndarray, np.ndarray, np.ndarray]
+Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _regimes(found: list[Window]) -> list[list[Window]]:
@@ -109,7 +111,7 @@ def _rates(group: list[Window]) -> _Rates:
     return _Rates(x, y, is_upper, run, doubt)
 
 
-def _one_regime(group: list[Window]) -> Curve:
+def _one_regime(group: list[Window]) -> Bounds:
     """Return the envelope of one regime: knots at its constraints, at the peaks between them, and beyond its ends."""
     rates, low, high = _bounds_at_constraints(group)
     is_last = np.concatenate([np.diff(rates.x) > 0, [True]])
@@ -152,7 +154,7 @@ def _with_peaks(
     return ordered[0][is_new], ordered[1][is_new], ordered[2][is_new], ordered[3][is_new]
 
 
-def _joined(left: Curve, right: Curve, before: list[Window], after: list[Window]) -> Curve:
+def _joined(left: Bounds, right: Bounds, before: list[Window], after: list[Window]) -> tuple[Bounds, Break]:
     """Return two regimes as one curve; between the last frame that only the first allows and the first frame that
     only the second allows, the clock was set at an unknown moment, so the curve spans both.
     """
@@ -173,10 +175,12 @@ def _joined(left: Curve, right: Curve, before: list[Window], after: list[Window]
         for i, middle in ((1, low), (2, high))
     ]  # fmt: skip
     order = np.argsort(x, kind="stable")
-    return x[order], parts[0][order], parts[1][order]
+    at = (start + stop) / 2
+    size = sum(np.interp(at, right[0], right[i]) - np.interp(at, left[0], left[i]) for i in (1, 2)) / 2
+    return (x[order], parts[0][order], parts[1][order]), Break(start, stop, float(size), STEP)
 
 
-def _excluded(group: list[Window], other: Curve, *, at_end: bool) -> float:
+def _excluded(group: list[Window], other: Bounds, *, at_end: bool) -> float:
     """Return the time of the last (or first) constraint of the group that the other regime cannot fulfil."""
     rates = _rates(group)
     too_low = rates.is_upper & (rates.y < np.interp(rates.x, other[0], other[1]))

@@ -13,7 +13,8 @@
 The same calls give the same octets. Nothing here reads what decode/ does.
 """
 
-from evpn_pcap.synth.fabric import Clock, Fabric, Vm, Vtep, small_fabric
+from evpn_pcap.synth.clock import Clock
+from evpn_pcap.synth.fabric import Fabric, Vm, Vtep, small_fabric
 from evpn_pcap.synth.habit import Habit
 from evpn_pcap.synth.recording import Recording
 from evpn_pcap.synth.simulation import Simulation

@@ -11,7 +11,8 @@ from itertools import combinations
 
 from evpn_pcap.model import FOREVER
 from evpn_pcap.synth import bgp, frames
-from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, SECOND, Vtep
+from evpn_pcap.synth.clock import SECOND
+from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, Vtep
 from evpn_pcap.synth.wire import INCOMING, OUTGOING, Wire
 
 UPDATE_AFTER_NS = 50 * MILLISECOND

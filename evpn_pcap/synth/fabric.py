@@ -3,29 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evpn_pcap.synth.clock import SECOND, Clock
 from evpn_pcap.synth.frames import link_local
 from evpn_pcap.synth.habit import FRR_ON_LINUX, Habit
 
-SECOND = 10**9
 MILLISECOND = 10**6
 MICROSECOND = 10**3
 START_NS = 1_768_478_400 * SECOND  # 2026-01-15 12:00:00 UTC, a Thursday like any other
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """How far a host's clock is wrong: reading = true + offset + drift * elapsed (+ step, once set)."""
-
-    offset_ns: int = 0
-    drift_ppb: int = 0  # parts in 10^9; 1000 ppb = 1 ppm
-    step_ns: int = 0
-    step_after_ns: int = 0  # true time since the start at which the clock is set by step_ns
-
-    def reading(self, true_ns: int, start_ns: int) -> int:
-        """Return what the clock shows at a true moment."""
-        elapsed_ns = true_ns - start_ns
-        step_ns = self.step_ns if elapsed_ns >= self.step_after_ns else 0
-        return true_ns + self.offset_ns + elapsed_ns * self.drift_ppb // SECOND + step_ns
 
 
 CLOCKS = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evpn_pcap.synth.fabric import SECOND, Clock, Fabric
+from evpn_pcap.synth.clock import SECOND, Clock
+from evpn_pcap.synth.fabric import Fabric
 from evpn_pcap.synth.writer import Channel, Record, write_pcap, write_pcapng
 
 Captures = Mapping[tuple[str, str], tuple[Record, ...]]  # by (host, point)

@@ -1,9 +1,10 @@
 """Actions of VMs and operators become frames at every vantage point, and their truth."""
 
 from evpn_pcap.synth import frames
+from evpn_pcap.synth.clock import SECOND
 from evpn_pcap.synth.control import Binding, ControlPlane, Terms
 from evpn_pcap.synth.exchange import Exchange, Guests, Request
-from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, SECOND, Fabric, Vm
+from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, Fabric, Vm
 from evpn_pcap.synth.recording import Recording
 from evpn_pcap.synth.truth import Truth
 from evpn_pcap.synth.wire import OUTGOING, Wire

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from evpn_pcap.synth.clock import SECOND
 from evpn_pcap.synth.control import ControlPlane
 from evpn_pcap.synth.exchange import Request
-from evpn_pcap.synth.fabric import MICROSECOND, SECOND, Vm
+from evpn_pcap.synth.fabric import MICROSECOND, Vm
 from evpn_pcap.synth.wire import Wire
 
 OUTCOME_OF_PATH = {"suppressed": "suppressed", "local": "suppressed", "gateway": "learned", "flooded": "flooded"}

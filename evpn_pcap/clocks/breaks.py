@@ -1,0 +1,111 @@
+"""Frames in order of time become stretches, and the places between them where the clocks did not keep their rate.
+
+A step of a clock moves both directions the same way, congestion moves them apart (Paxson 1998), so a change counts
+where both say it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BIN_COUNT = 5  # frames a direction in one bin, at least
+MOST_BINS = 200
+QUANTILE = 0.3
+NEIGHBOURS = 10  # increments on either side that tell the usual rate
+LEAST_JUMP_US = 110.0
+SURE = 6.0  # standard deviations
+RATE_DOUBT_PPM = 1.0  # the usual rate's own error
+LEAST_TURN_PPM = 5.0
+BY_MEDIAN = 1.4826
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """Stretches of frames: first and last time, level of both directions (us, less the rough rate)."""
+
+    start: np.ndarray
+    stop: np.ndarray
+    time: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+
+
+def bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> Bins:
+    """Return stretches with enough frames of both directions, never shorter than a 200th of the time."""
+    ups, downs = np.cumsum(is_upper), np.cumsum(~is_upper)
+    span = x[-1] - x[0]
+    each = max(BIN_COUNT, min(ups[-1], downs[-1]) // MOST_BINS)
+    edges = [0]
+    at = 0
+    while True:
+        need_up = ups[at] - is_upper[at] + each
+        need_down = downs[at] - (not is_upper[at]) + each
+        stop = max(
+            np.searchsorted(ups, need_up),
+            np.searchsorted(downs, need_down),
+            np.searchsorted(x, x[at] + span / MOST_BINS) - 1,
+        )
+        if stop >= len(x) - 1:
+            break
+        edges.append(stop + 1)
+        at = stop + 1
+    edges_array = np.array(edges)
+    number = np.searchsorted(edges_array, np.arange(len(x)), side="right") - 1
+    count = len(edges)
+    upper = _quantile(level, number, is_upper, count, 1)
+    lower = _quantile(level, number, ~is_upper, count, -1)
+    last = np.concatenate([edges_array[1:], [len(x)]]) - 1
+    total = np.bincount(number, weights=x, minlength=count) / np.bincount(number, minlength=count)
+    keep = np.isfinite(upper) & np.isfinite(lower)
+    return Bins(x[edges_array][keep], x[last][keep], total[keep], upper[keep], lower[keep])
+
+
+def _quantile(
+    level: np.ndarray, number: np.ndarray, rows: np.ndarray, count: int, sign: int, share: float = QUANTILE
+) -> np.ndarray:
+    """Return the low quantile (of sign * level) of each bin's chosen frames; nan where a bin has none."""
+    chosen, group = sign * level[rows], number[rows]
+    order = np.lexsort((chosen, group))
+    chosen, group = chosen[order], group[order]
+    first = np.searchsorted(group, np.arange(count))
+    size = np.searchsorted(group, np.arange(count), side="right") - first
+    at = np.minimum(first + (share * np.maximum(size - 1, 0)).astype(np.int64), len(chosen) - 1)
+    return np.where(size > 0, sign * chosen[at], np.nan)
+
+
+def jumps(found: Bins) -> tuple[np.ndarray, np.ndarray]:
+    """Return which moves from one bin to the next but one are not the usual rate's, and where that rate changes.
+
+    Two bins on, since a step inside a bin moves one direction's quantile there and leaves the
+    other's. Element k is about bins k to k + 2.
+    """
+    middle = (found.upper + found.lower) / 2
+    if len(middle) < 4:
+        none = np.zeros(max(0, len(middle) - 2), bool)
+        return none, none
+    apart = np.diff(found.time)
+    usual = usual_rate(np.diff(middle), apart)
+    expected = usual * apart
+    expected, span = expected[1:] + expected[:-1], apart[1:] + apart[:-1]
+    up, down = (level[2:] - level[:-2] - expected for level in (found.upper, found.lower))
+    noise = BY_MEDIAN * float(np.median(np.abs((up + down) / 2)))
+    limit = np.maximum(LEAST_JUMP_US, SURE * noise) + RATE_DOUBT_PPM * span
+    is_jump = (np.sign(up) == np.sign(down)) & (np.minimum(np.abs(up), np.abs(down)) > limit / 2)
+    is_jump &= np.abs(up + down) / 2 > limit
+    turn = np.diff(usual)
+    usual_turn = BY_MEDIAN * float(np.median(np.abs(turn)))
+    return is_jump, np.abs(turn) > max(LEAST_TURN_PPM, SURE * usual_turn, 3 * noise / float(np.median(span)))
+
+
+def usual_rate(moved: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Return the weighted median rate of the increments around each increment."""
+    width = min(len(moved), 2 * NEIGHBOURS + 1)
+    starts = np.clip(np.arange(len(moved)) - width // 2, 0, len(moved) - width)
+    rows = starts[:, None] + np.arange(width)
+    rate = (moved / apart)[rows]
+    order = np.argsort(rate, axis=1)
+    rate = np.take_along_axis(rate, order, 1)
+    worth = np.minimum(apart, 2 * np.median(apart))  # a silence must not outweigh all else
+    weight = np.cumsum(np.take_along_axis(worth[rows], order, 1), axis=1)
+    at = (weight < weight[:, -1:] / 2).sum(axis=1)
+    return rate[np.arange(len(rate)), at]

@@ -1,0 +1,85 @@
+"""Few frames between two hosts become hard bounds on the difference of their clocks (clock.md, sections 3 and 5).
+
+Nothing is assumed of delays, so the true difference is inside wherever rates keep to their bounds; the estimate is the
+middle.
+"""
+
+import numpy as np
+
+from evpn_pcap.clocks.curve import Curve
+from evpn_pcap.clocks.direction import RATE_LIMIT
+from evpn_pcap.clocks.sweep import envelope
+from evpn_pcap.clocks.windows import GAP_NS, Constraints, tightest, windows
+
+STAMP_SLACK_NS = 2_000  # microsecond stamps are cut off, one at each host; measured disorder is below that
+NEIGHBOURS = 5  # on either side, in time, that a frame must not contradict
+MOST_PASSES = 8  # what is removed uncovers what its neighbours hid
+FEW_COUNT = 5  # frames a direction: fewer leave the fit approximate
+
+
+def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
+    """Return the curve of frames in order of time, or None where nothing is left of a direction; x and y in ns."""
+    upper = Constraints(x[is_upper], y[is_upper] + STAMP_SLACK_NS)
+    lower = Constraints(x[~is_upper], y[~is_upper] - STAMP_SLACK_NS)
+    upper, lower, removed_count = _without_mismatches(upper, lower)
+    if not (len(upper.x) and len(lower.x)):
+        return None
+    upper, lower = tightest(upper, lower)
+    found = windows(upper, lower)
+    upper_count, lower_count = sum(len(w.upper.x) for w in found), sum(len(w.lower.x) for w in found)
+    if not (upper_count and lower_count):
+        return None
+    bounds = envelope(found)
+    removed_count += len(upper.x) - upper_count + len(lower.x) - lower_count
+    times = np.sort(np.concatenate([upper.x, lower.x]))
+    flags = {
+        "few": min(upper_count, lower_count) < FEW_COUNT,
+        "mismatches": removed_count > 0,
+        "contradiction": bounds.is_contradicted,
+        "silence": bool((np.diff(times) > GAP_NS).any()),
+    }
+    return Curve(
+        bounds.x, bounds.low, bounds.high, (bounds.low + bounds.high) / 2, bounds.first_x, bounds.last_x,
+        bounds.breaks, tuple(sorted(name for name, holds in flags.items() if holds)), removed_count, is_smooth=False,
+    )  # fmt: skip
+
+
+def _without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constraints, Constraints, int]:
+    """Return the constraints without those that contradict most of their neighbours, before and after.
+
+    A clock that is set makes old frames contradict new ones on one side only, and is no mismatch.
+    Times as far apart as GAP_NS are not compared: between them a clock may have been set.
+    """
+    removed_count = 0
+    for _ in range(MOST_PASSES):
+        if not (len(upper.x) and len(lower.x)):
+            break
+        bad_upper = _contradicts(upper, lower, sign=1)
+        bad_lower = _contradicts(lower, upper, sign=-1)
+        bad_count = int(bad_upper.sum() + bad_lower.sum())
+        if not bad_count:
+            break
+        removed_count += bad_count
+        upper, lower = upper.take(~bad_upper), lower.take(~bad_lower)
+    return upper, lower, removed_count
+
+
+def _contradicts(mine: Constraints, others: Constraints, sign: int) -> np.ndarray:
+    """Return which of `mine` most of the nearest `others` before and after it say are impossible."""
+    at = np.searchsorted(others.x, mine.x)
+    sides = []
+    for steps in (range(-NEIGHBOURS, 0), range(NEIGHBOURS)):
+        seen = np.zeros(len(mine.x), np.int64)
+        against = np.zeros(len(mine.x), np.int64)
+        for step in steps:
+            index = at + step
+            other = np.clip(index, 0, len(others.x) - 1)
+            apart = np.abs(others.x[other] - mine.x)
+            is_near = (index >= 0) & (index < len(others.x)) & (apart < GAP_NS)
+            impossible = sign * (others.y[other] - mine.y) > RATE_LIMIT * apart
+            seen += is_near
+            against += is_near & impossible
+        sides.append((seen, against))
+    (seen_before, before), (seen_after, after) = sides
+    is_against = (2 * before >= seen_before) & (2 * after >= seen_after)
+    return is_against & (2 * (before + after) > seen_before + seen_after) & (before + after >= 2)

@@ -1,0 +1,237 @@
+"""Many frames between two hosts become a curve: bounds on the difference of their clocks, an estimate, and the breaks.
+
+Regimes (regime.py) are joined at breaks (breaks.py). Between the last frame that only the regime before allows and the
+first that only the one after allows, a clock was set or slewed: the bounds there span both.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from evpn_pcap.clocks.borders import Zone, located
+from evpn_pcap.clocks.breaks import RATE_DOUBT_PPM, Bins, bins, jumps, usual_rate
+from evpn_pcap.clocks.cleaning import believable, rough_rate
+from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, Break, Curve
+from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, fit_regime
+
+LEAST_BINS = 8
+LEAST_REGIME_BINS = 3  # between two breaks; shorter ones are part of one longer break
+SILENCE_S, SILENCE_SPACINGS = 20.0, 10.0  # a silence is longer than both
+SILENCE_DOUBT_US = 150.0  # a step of this size in a silence may not show
+LOOK = 6  # frames a direction that are compared, before and after
+CONTRADICTION_US = 30.0
+MOST_CONTRADICTORY = 5_000  # with more frames the bins are fine enough
+EPSILON_S = 1e-6
+MOST_ROUNDS = 3
+NEAR_S, FAR_S = 20.0, 1e6
+FAR_RHO_PPM = 100.0  # beyond the frames, after NEAR_S, the rate is known no better (clock.md, section 5)
+
+
+def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
+    """Return the curve of frames in order of time, or None where they are too few for this; x in s, y in us."""
+    rate = rough_rate(x, y)
+    keep = np.zeros(len(x), bool)
+    for rows in (np.flatnonzero(is_upper), np.flatnonzero(~is_upper)):
+        if len(rows) < 4 * LEAST_BINS:
+            return None
+        keep[rows[believable(x[rows], y[rows], rate)]] = True
+    mismatch_count = int((~keep).sum())
+    ends = float(x[0]), float(x[-1])
+    x, y, is_upper = x[keep], y[keep], is_upper[keep]
+    found = bins(x, y - rate * x, is_upper)
+    if len(found.time) < LEAST_BINS:
+        return None
+    zones = _merged([*_zones(found), *_contradictions(x, y - rate * x, is_upper, found)])
+    silences = _silences(x)
+    for attempt in range(MOST_ROUNDS):
+        regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, silences)
+        torn = [zone for regime in regimes if (zone := _torn(regime)) is not None]
+        if not torn or attempt == MOST_ROUNDS - 1:
+            break
+        zones = _merged([*zones, *torn])
+    return _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silences) > 0)
+
+
+def _zones(found: Bins) -> list[Zone]:
+    """Return the stretches of time that hold a break: neither the regime before nor the one after is sure of them."""
+    is_jump, is_turn = jumps(found)
+    zones: list[Zone] = []
+    last = len(found.time) - 1
+    for flags, before, after in ((is_jump, 1, 1), (is_turn, -1, 3)):
+        at = np.flatnonzero(flags)
+        for run in _runs(at):
+            first, stop = max(0, run[0] + before), min(last, run[-1] + after)
+            zones.append((float(found.start[first]), float(found.stop[stop])))
+    return _merged(zones)
+
+
+def _runs(at: np.ndarray) -> list[np.ndarray]:
+    """Return the positions in groups without a hole."""
+    return np.split(at, np.flatnonzero(np.diff(at) > 1) + 1) if len(at) else []
+
+
+def _contradictions(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, found: Bins) -> list[Zone]:
+    """Return where the next frames say that what the last frames said is impossible, one of each left aside."""
+    if len(x) > MOST_CONTRADICTORY:
+        return []
+    middle = (found.upper + found.lower) / 2
+    moved = usual_rate(np.diff(middle), np.diff(found.time)) * np.diff(found.time)
+    level = level - np.interp(x, found.time, np.concatenate([[0.0], np.cumsum(moved)]))
+    zones: list[Zone] = []
+    for sign in (1, -1):
+        old, new = is_upper == (sign > 0), is_upper == (sign < 0)
+        old_x, new_x = x[old], x[new]
+        least = np.partition(sliding_window_view(sign * level[old], LOOK), 1, axis=1)[:, 1]
+        most = -np.partition(sliding_window_view(-sign * level[new], LOOK), 1, axis=1)[:, 1]
+        at = np.searchsorted(old_x, new_x[: len(most)])
+        rows = np.flatnonzero(at >= LOOK)
+        before = at[rows] - LOOK
+        span = new_x[rows + LOOK - 1] - old_x[before]
+        bad = rows[most[rows] - least[before] > CONTRADICTION_US + RATE_DOUBT_PPM * span]
+        for run in _runs(bad):
+            first, last = old_x[max(0, at[run[0]] - 2)], new_x[min(len(new_x) - 1, run[-1] + 1)]
+            zones += [(float(first), float(last))]
+    return zones
+
+
+def _merged(zones: list[Zone]) -> list[Zone]:
+    merged: list[Zone] = []
+    for start, stop in sorted(zones):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
+
+
+def _silences(x: np.ndarray) -> np.ndarray:
+    limit = max(SILENCE_S, SILENCE_SPACINGS * (x[-1] - x[0]) / len(x))
+    at = np.flatnonzero(np.diff(x) > limit)
+    return np.stack([x[at], x[at + 1]], axis=1)
+
+
+def _fitted(
+    x: np.ndarray,
+    y: np.ndarray,
+    is_upper: np.ndarray,
+    found: Bins,
+    rate: float,
+    zones: list[Zone],
+    silences: np.ndarray,
+) -> tuple[list[Regime], list[Zone], list[Break]]:
+    """Return the regimes, where each gives way to the next, and what happened there."""
+    middle = (found.upper + found.lower) / 2
+    usual = usual_rate(np.diff(middle), np.diff(found.time)) + rate
+    spans = _spans(x, found, zones)
+    reach = 2 * float(np.median(found.stop - found.start))
+
+    def fit(start: float, stop: float) -> Regime:
+        first, end = np.searchsorted(x, start), np.searchsorted(x, stop, side="right")
+        rows = slice(int(first), int(end))
+        near = usual[np.clip(np.searchsorted(found.time, (start + stop) / 2) - 1, 0, len(usual) - 1)]
+        inside = silences[(silences[:, 0] >= start) & (silences[:, 1] <= stop)]
+        return fit_regime(x[rows], y[rows], is_upper[rows], float(near), FEW_RHO_PPM, inside, SILENCE_DOUBT_US)
+
+    regimes = [fit(*span) for span in spans]
+    found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
+    if found_breaks:
+        borders = [border for _, border in found_breaks]
+        starts, stops = [spans[0][0], *(stop for _, stop in borders)], [*(start for start, _ in borders), spans[-1][1]]
+        regimes = [fit(a, b) for a, b in zip(starts, stops, strict=True)]
+        found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
+    return regimes, [border for _, border in found_breaks], [one for one, _ in found_breaks]
+
+
+def _spans(x: np.ndarray, found: Bins, zones: list[Zone]) -> list[Zone]:
+    """Return the stretches between the zones; short ones inside are left to the zones, at the ends they stay."""
+    starts = [float(x[0]), *(stop for _, stop in zones)]
+    stops = [*(start for start, _ in zones), float(x[-1])]
+    spans = []
+    for number, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        count = int(((found.start >= start) & (found.stop <= stop)).sum())
+        is_end = number in (0, len(zones))
+        frames = np.searchsorted(x, [start, stop])
+        if count >= LEAST_REGIME_BINS or (is_end and frames[1] - frames[0] >= 4):
+            # the frame at a zone's border belongs to the zone
+            first = 0 if number == 0 else min(int(np.searchsorted(x, start, side="right")), len(x) - 1)
+            last = len(x) - 1 if number == len(zones) else max(int(np.searchsorted(x, stop)) - 1, 0)
+            spans.append((float(x[first]), float(x[last])))
+    return spans or [(float(x[0]), float(x[-1]))]
+
+
+def _torn(regime: Regime) -> Zone | None:
+    """Return where the regime's bounds exclude each other."""
+    knots = _knots(regime)
+    low, high = regime.bounds(knots)
+    wrong = np.flatnonzero(low > high)
+    if not len(wrong):
+        return None
+    run = wrong[: int(np.argmax(np.concatenate([np.diff(wrong) > 1, [True]]))) + 1]
+    return float(knots[max(0, run[0] - 1)]), float(knots[min(len(knots) - 1, run[-1] + 1)])
+
+
+def _knots(regime: Regime) -> np.ndarray:
+    knots = np.unique(np.concatenate([[regime.start, regime.stop], regime.upper_x, regime.lower_x]))
+    return np.unique(np.concatenate([knots, (knots[1:] + knots[:-1]) / 2]))
+
+
+def _joined(
+    regimes: list[Regime],
+    borders: list[Zone],
+    changes: list[Break],
+    ends: Zone,
+    mismatch_count: int,
+    is_torn: bool,
+    is_silent: bool,
+) -> Curve:
+    """Return the regimes as one curve, with the bounds of both over each border."""
+    begin_x, end_x = ends
+    parts: list[tuple[np.ndarray, ...]] = []
+    begin = -np.inf
+    for number, regime in enumerate(regimes):
+        end = borders[number][0] if number < len(borders) else np.inf
+        knots = _knots(regime)
+        knots = knots[(knots > begin) & (knots < end)]
+        edges = [one for one in (begin, end) if np.isfinite(one)]
+        knots = np.unique(np.concatenate([knots, edges]))
+        parts.append((knots, *regime.bounds(knots), regime.estimate(knots)))
+        if number < len(borders):
+            begin = borders[number][1]
+            inside = np.concatenate(
+                [np.linspace(end + EPSILON_S, begin - EPSILON_S, 9), [changes[number].start, changes[number].stop]]
+            )
+            inside = np.unique(np.clip(inside, end + EPSILON_S, max(begin - EPSILON_S, end + EPSILON_S)))
+            one, two = regime.bounds(inside), regimes[number + 1].bounds(inside)
+            narrow = changes[number]
+            share = np.clip((inside - narrow.start) / max(narrow.stop - narrow.start, EPSILON_S), 0, 1)
+            between = regime.estimate(inside) * (1 - share) + regimes[number + 1].estimate(inside) * share
+            parts.append((inside, np.minimum(one[0], two[0]), np.maximum(one[1], two[1]), between))
+    x, low, high, estimate = (np.concatenate(values) for values in zip(*parts, strict=True))
+    for regime, at, sign in ((regimes[0], begin_x, -1), (regimes[-1], end_x, 1)):
+        edge = np.array([at, at + sign * NEAR_S, at + sign * FAR_S])
+        beyond = np.maximum(np.abs(edge - at) - NEAR_S, 0) * FAR_RHO_PPM
+        near_low, near_high = regime.bounds(edge)
+        x = np.concatenate([x, edge])
+        low, high = np.concatenate([low, near_low - beyond]), np.concatenate([high, near_high + beyond])
+        estimate = np.concatenate([estimate, regime.estimate(edge)])
+    order = np.argsort(x, kind="stable")
+    x, low, high, estimate = x[order], low[order], high[order], estimate[order]
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    flags = {one.kind for one in changes}
+    flags |= {CONTRADICTION} if is_torn else set()
+    flags |= {SILENCE} if is_silent else set()
+    removed = mismatch_count + sum(regime.mismatch_count for regime in regimes)
+    flags |= {MISMATCHES} if removed else set()
+    return Curve(
+        x,
+        low,
+        high,
+        np.clip(estimate, low, high),
+        begin_x,
+        end_x,
+        tuple(changes),
+        tuple(sorted(flags)),
+        removed,
+        is_smooth=True,
+    )

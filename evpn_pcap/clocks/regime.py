@@ -1,0 +1,217 @@
+"""Frames between two breaks become one regime: the course of the clocks' difference, bounds on it, and an estimate.
+
+The bounds are those of frames (clock.md, section 3), carried over time by the smooth course with four standard
+deviations of its posterior; the estimate takes the floors of both directions to be alike (clock.md, section 5, P6).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evpn_pcap.clocks.smoothing import Smooth, smooth
+
+OBSERVATIONS = 40  # a direction
+EACH = 5  # frames an observation, at least
+FIRST_QUANTILE, QUANTILE = 0.3, 0.1
+SAMPLE = 4_000
+BEST = 40  # frames a direction that bounds rest on
+SURE_SPREADS = 4.0
+LEAST_RHO_PPM = 0.2  # added: no course is known better
+FEW_RHO_PPM = 10.0  # where frames are too few to tell the course
+STAMP_US = 2.0  # stamps of a microsecond are cut off, one at each host
+FLOOR_SHARE, FLOOR_COUNT = 0.01, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Straight:
+    """A course of known rate, where frames are too few for more."""
+
+    rate: float
+    rho: float
+
+    def course(self, x: np.ndarray) -> np.ndarray:
+        """Return the difference of the clocks at times x, up to a constant."""
+        return self.rate * x
+
+    def spread(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Return how far course(x) - course(other) may be off, in standard deviations."""
+        return np.abs(x[:, None] - other[None, :]) * (self.rho / SURE_SPREADS)
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """A stretch of time in which both clocks ran freely; times in s, clocks in us."""
+
+    start: float
+    stop: float
+    model: Smooth | Straight
+    level: float  # estimate = course + level
+    upper_x: np.ndarray  # frames that bounds rest on, and how far above (below) the course they are
+    upper_room: np.ndarray
+    lower_x: np.ndarray
+    lower_room: np.ndarray
+    silences: np.ndarray  # (start, stop) of long ones
+    silence_doubt: float  # us: a step of this size in a silence would not have shown
+    upper_sample: np.ndarray  # rooms of ordinary frames, sorted
+    lower_sample: np.ndarray
+    mismatch_count: int
+    is_sure: bool  # the model is from enough frames
+
+    def estimate(self, x: np.ndarray) -> np.ndarray:
+        """Return the likely difference of the clocks."""
+        return self.model.course(x) + self.level
+
+    def bounds(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the greatest difference of the clocks at times x, also beyond the regime's ends."""
+        course = self.model.course(x)
+        high = self._carried(x, self.upper_x, self.upper_room)
+        low = self._carried(x, self.lower_x, self.lower_room)
+        return course - low, course + high
+
+    def _carried(self, x: np.ndarray, frame_x: np.ndarray, room: np.ndarray) -> np.ndarray:
+        if not len(frame_x):
+            return np.full(len(x), np.inf)
+        doubt = SURE_SPREADS * self.model.spread(x, frame_x) + LEAST_RHO_PPM * np.abs(x[:, None] - frame_x[None, :])
+        if len(self.silences):
+            doubt = doubt + self.silence_doubt * np.abs(
+                self._silences_before(x)[:, None] - self._silences_before(frame_x)[None, :]
+            )
+        return np.min(doubt + room[None, :], axis=1) + STAMP_US
+
+    def _silences_before(self, x: np.ndarray) -> np.ndarray:
+        edges = np.sort(self.silences.ravel())
+        return np.searchsorted(edges, x, side="left")
+
+
+def fit_regime(
+    x: np.ndarray,
+    y: np.ndarray,
+    is_upper: np.ndarray,
+    rate: float,
+    rate_doubt: float,
+    silences: np.ndarray,
+    silence_doubt: float,
+) -> Regime:
+    """Return the regime of frames in order of time; `rate` (ppm) and its doubt are for frames too few to tell."""
+    model, rows = _model(x, y, is_upper, rate, rate_doubt)
+    nodes = (
+        np.unique(np.concatenate([[x[0], x[-1]], model.times + model.origin]))
+        if isinstance(model, Smooth)
+        else x[[0, -1]]
+    )
+    room = y - np.interp(x, nodes, model.course(nodes))
+    keep = rows.copy()
+    keep[rows] = _possible(room[rows], is_upper[rows])
+    up, down = keep & is_upper, keep & ~is_upper
+    upper_x, upper_room = _best(x[up], room[up])
+    lower_x, lower_room = _best(x[down], -room[down])
+    level = _level(room[up], -room[down])
+    return Regime(
+        float(x[0]),
+        float(x[-1]),
+        model,
+        level,
+        upper_x,
+        upper_room,
+        lower_x,
+        lower_room,
+        silences,
+        silence_doubt,
+        _sample(room[up]),
+        _sample(-room[down]),
+        int((~keep).sum()),
+        isinstance(model, Smooth),
+    )
+
+
+def _model(
+    x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, rate: float, rate_doubt: float
+) -> tuple[Smooth | Straight, np.ndarray]:
+    rows = np.ones(len(x), bool)
+    up_count, down_count = int(is_upper.sum()), int((~is_upper).sum())
+    if min(up_count, down_count) < 4 * EACH:
+        return Straight(rate, rate_doubt), rows
+    level = y - rate * x
+    t, v, u = _observations(x, level, is_upper, FIRST_QUANTILE)
+    first = smooth(t, v, u)
+    room = level - _between(first, x)
+    rows = _possible(room, is_upper)
+    t, v, u = _observations(x[rows], room[rows], is_upper[rows], QUANTILE)
+    v = v + _between(first, t)
+    second = smooth(t, v, u)
+    return replace(second, trend=second.trend + rate), rows
+
+
+def _between(model: Smooth, x: np.ndarray) -> np.ndarray:
+    """Return the course at many times, by lines between those of the observations."""
+    nodes = np.unique(np.concatenate([x[[0, -1]], model.times + model.origin]))
+    return np.interp(x, nodes, model.course(nodes))
+
+
+def _observations(
+    x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, share: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return time, low quantile and direction of stretches of equally many frames, each direction alone."""
+    parts = []
+    for rows, sign in ((is_upper, 1), (~is_upper, -1)):
+        mine_x, mine = x[rows], sign * level[rows]
+        count = int(np.clip(len(mine) // EACH, 2, OBSERVATIONS))
+        each = len(mine) // count
+        skip = (len(mine) - each * count) // 2
+        block = np.sort(mine[skip : skip + each * count].reshape(count, each), axis=1)
+        at = share * (each - 1)
+        low = int(at)
+        value = block[:, low] + (at - low) * (block[:, min(low + 1, each - 1)] - block[:, low])
+        when = mine_x[skip : skip + each * count].reshape(count, each).mean(axis=1)
+        parts.append((when, sign * value, np.full(count, sign > 0)))
+    t, v, u = (np.concatenate(values) for values in zip(*parts, strict=True))
+    order = np.argsort(t, kind="stable")
+    return t[order], v[order], u[order]
+
+
+def _possible(room: np.ndarray, is_upper: np.ndarray) -> np.ndarray:
+    """Return which frames are not impossibly fast, as far as the fast ones of their direction tell."""
+    result = np.ones(len(room), bool)
+    for rows, sign in ((is_upper, 1), (~is_upper, -1)):
+        mine = sign * room[rows]
+        if len(mine) < 4 * EACH:
+            continue
+        fast, usual = _quantiles(mine, 0.06, 0.35)
+        result[rows] = mine >= fast - 1.2 * (usual - fast) - STAMP_US
+    return result
+
+
+def _quantiles(values: np.ndarray, *shares: float) -> list[float]:
+    at = [int(share * (len(values) - 1)) for share in shares]
+    parted = np.partition(values, at)
+    return [float(parted[i]) for i in at]
+
+
+def _sample(room: np.ndarray) -> np.ndarray:
+    return np.sort(room[:: max(1, len(room) // SAMPLE)])
+
+
+def _best(x: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return of each stretch of frames the one with least room."""
+    if len(x) <= BEST:
+        return x, room
+    edges = np.linspace(0, len(x), BEST + 1).astype(np.int64)[:-1]
+    least = np.minimum.reduceat(room, edges)
+    number = np.searchsorted(edges, np.arange(len(x)), side="right") - 1
+    first = np.flatnonzero(room == least[number])
+    first = first[np.diff(number[first], prepend=-1) > 0]
+    return x[first], room[first]
+
+
+def _level(up: np.ndarray, down: np.ndarray) -> float:
+    """Return the constant under which equal shares of both directions are equally fast."""
+    if not (len(up) and len(down)):
+        return 0.0
+    share = max(FLOOR_SHARE, FLOOR_COUNT / max(1, min(len(up), len(down))))
+    share = min(share, 0.5)
+    low = []
+    for values in (up, down):
+        at = share * (len(values) - 1)
+        parted = np.partition(values, [int(at), min(int(at) + 1, len(values) - 1)])
+        low.append(parted[int(at)] + (at - int(at)) * (parted[min(int(at) + 1, len(values) - 1)] - parted[int(at)]))
+    return float(low[0] - low[1]) / 2
