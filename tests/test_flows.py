@@ -20,7 +20,7 @@ PATH = [
     ("h2", "p4", "h2", "p3"),
     ("h2", "p3", "v2", "p5"),
 ]
-FATES = ["lost_packet_count", "unsampled_packet_count", "uncovered_packet_count", "undecided_packet_count"]
+FATES = [f"{name}_packet_count" for name in ("lost", "unsampled", "uncovered", "undecided", "elsewhere")]
 FIGURES = ("min", "median", "p99", "max")
 
 
@@ -198,6 +198,27 @@ def test_every_frame_of_a_step_has_one_fate(lost, level, first, last):
     assert (tunnel["lost_packet_count"] <= len(provable)).all()
 
 
+def test_frames_that_went_another_way_are_not_lost():
+    """Where a machine moves, frames go to its new VTEP; those of neither are lost where their neighbours went."""
+    count = 20
+    anchors, points = lossy([3, 14], count)
+    number = ((anchors["anchor_key"] - 1) // 2654435761).astype("int64")
+    new = {"h1": "h1", "v1": "v1", "h2": "h3", "v2": "v2"}
+    moved = anchors.assign(host=anchors["host"].where(number < 10, anchors["host"].map(new)))
+    shift = np.where(moved["host"] == "h3", 10 * 2**40, 0)
+    ends = moved["outer_destination_ip"].where(number < 10, moved["outer_destination_ip"].str.replace("16.2", "16.3"))
+    moved = moved.assign(frame_id=moved["frame_id"] + shift, outer_destination_ip=ends)
+    twins = points[points["host"] == "h2"]
+    twins = twins.assign(host="h3", vtep_ip="192.168.16.3", point_id=[90, 91], capture_ids=[(13,), (14,)])
+
+    flows = flows_of((moved, pd.concat([points, twins], ignore_index=True)))
+
+    hops = rows(flows, is_hop=True)
+    old, late = (rows(hops, from_host="h1", to_host=host).iloc[0] for host in ("h2", "h3"))
+    assert [(one["matched_packet_count"], *one[FATES]) for one in (old, late)] == [(9, 1, 0, 0, 0, 10)] * 2
+    assert hops["lost_packet_count"].sum() == 2
+
+
 def test_a_capture_that_dropped_records_proves_no_loss():
     """Where the capturing program says that it lost records, a missing frame may be one of them."""
     anchors, points = lossy([20, 70])
@@ -205,7 +226,7 @@ def test_a_capture_that_dropped_records_proves_no_loss():
 
     tunnel = rows(flows_of((anchors, points)), from_host="h1", to_host="h2").iloc[0]
 
-    assert tunnel[FATES].tolist() == [0, 0, 0, 2]
+    assert tunnel[FATES].tolist() == [0, 0, 0, 2, 0]
 
 
 def test_payload_that_comes_in_other_records_is_not_lost():
@@ -227,7 +248,7 @@ def test_payload_that_comes_in_other_records_is_not_lost():
     found = rows(flows_of((shown, points)), from_host="h1", to_host="h2").iloc[0]
 
     assert found["from_packet_count"] == count
-    assert found[FATES].tolist() == [1, 0, 0, 1]
+    assert found[FATES].tolist() == [1, 0, 0, 1, 0]
 
 
 def test_frames_sent_again_are_matched_in_order_where_both_ends_saw_as_many():

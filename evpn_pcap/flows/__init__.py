@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
+from evpn_pcap.flows.branches import ELSEWHERE, ways
 from evpn_pcap.flows.figures import delays, reordered_counts
 from evpn_pcap.flows.losses import LOST, UNCOVERED, UNDECIDED, UNSAMPLED, fates
 from evpn_pcap.flows.paths import find_steps
@@ -29,20 +30,20 @@ def find_flows(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     if sightings.empty:
         return columns.FLOWS.empty()
     frames, places = one_a_place(sightings), describe(sightings, points)
-    steps = find_steps(frames, places, doubt_between)
+    steps, edges = find_steps(frames, places, doubt_between)
     if steps.empty:
         return columns.FLOWS.empty()
     sent = _sent(steps, frames)
     is_matched = sent["time_ns_b"].notna().to_numpy()
     matched = _timed(sent[is_matched].astype({"time_ns_b": "int64", "margin_ns_b": "int64"}))
     missing = sent[~is_matched]
-    fate = fates(missing, matched, frames, places)
+    fate = fates(missing, matched, frames, places, ways(missing, matched, sightings, places, edges))
     told = _named(steps, frames, places)
     told |= {
         "matched_packet_count": np.bincount(matched["step"], minlength=len(steps)),
         **{
             f"{name}_packet_count": np.bincount(missing["step"][fate == name], minlength=len(steps))
-            for name in (LOST, UNSAMPLED, UNCOVERED, UNDECIDED)
+            for name in (LOST, ELSEWHERE, UNSAMPLED, UNCOVERED, UNDECIDED)
         },
         "reordered_packet_count": _where_known(reordered_counts(matched, len(steps)), steps),
     }
@@ -52,7 +53,7 @@ def find_flows(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 def _sent(steps: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """Return each frame seen at a step's begin (_a), beside what its end saw of it (_b), if anything."""
-    begun = steps.assign(step=np.arange(len(steps)))[["step", "from_place", "to_place"]].merge(
+    begun = steps.assign(step=np.arange(len(steps)))[["step", "is_hop", "from_place", "to_place"]].merge(
         frames[["place", "transmission", "sent_count", *SEEN, *OF_FRAME]],
         left_on="from_place",
         right_on="place",

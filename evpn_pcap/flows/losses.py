@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from evpn_pcap.flows.branches import ELSEWHERE, OPEN
 from evpn_pcap.model import FOREVER
 
 UNCOVERED, UNSAMPLED, UNDECIDED, LOST = "uncovered", "unsampled", "undecided", "lost"
@@ -17,11 +18,14 @@ SECOND_NS = 1_000_000_000
 HALF = 1 << 31  # sequence numbers wrap: differences are between minus and plus this
 
 
-def fates(missing: pd.DataFrame, matched: pd.DataFrame, frames: pd.DataFrame, places: pd.DataFrame) -> np.ndarray:
-    """Return, for each frame that the next place does not show, uncovered, unsampled, undecided or lost.
+def fates(
+    missing: pd.DataFrame, matched: pd.DataFrame, frames: pd.DataFrame, places: pd.DataFrame, way: np.ndarray
+) -> np.ndarray:
+    """Return, for each frame that the next place does not show, elsewhere, uncovered, unsampled, undecided or lost.
 
-    `missing` has step, to_place, transmission, anchor_key, time_ns_a, and sample_level, length_bytes,
-    sequence and payload_bytes of the frame; `matched` step, to_place, time_ns_a, delay_ns, doubt_ns.
+    `way` is what branches.ways says of it. `missing` has step, to_place, transmission, anchor_key,
+    time_ns_a, and sample_level, length_bytes, sequence and payload_bytes of the frame; `matched` step,
+    to_place, time_ns_a, delay_ns, doubt_ns.
     """
     expected = _expected(missing, matched)
     there = places.reindex(missing["to_place"]).reset_index(drop=True)
@@ -34,7 +38,9 @@ def fates(missing: pd.DataFrame, matched: pd.DataFrame, frames: pd.DataFrame, pl
     is_again = _is_there_otherwise(missing, frames)
     is_open = is_resized | is_again | (there["dropped_count"].fillna(0).to_numpy() > 0)
     return np.select(
-        [~is_covered, is_unsampled | is_kept_in_part, is_open], [UNCOVERED, UNSAMPLED, UNDECIDED], LOST
+        [way == ELSEWHERE, ~is_covered, is_unsampled | is_kept_in_part, is_open | (way == OPEN)],
+        [ELSEWHERE, UNCOVERED, UNSAMPLED, UNDECIDED],
+        LOST,
     ).astype(object)
 
 

@@ -19,11 +19,11 @@ Doubt = Callable[[pd.DataFrame], np.ndarray]
 TAKEN = ["place", "host", "time_ns", "margin_ns"]
 
 
-def find_steps(frames: pd.DataFrame, places: pd.DataFrame, doubt: Doubt) -> pd.DataFrame:
-    """Return from_place, to_place, is_hop, is_direction_known, and both places' position, in order of flow and path.
+def find_steps(frames: pd.DataFrame, places: pd.DataFrame, doubt: Doubt) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the steps, in order of flow and path, and every two places of which one is known to be before the other.
 
-    `doubt` bounds the error of time_ns_b - time_ns_a. Two hosts between which no order is known have
-    one row, of their earliest places.
+    Steps have from_place, to_place, is_hop, is_direction_known. `doubt` bounds the error of
+    time_ns_b - time_ns_a. Two hosts between which no order is known have one row, of their first places.
     """
     pairs = _ordered(_pairs(_some_of(frames)), places, doubt)
     known = pairs[pairs["sign"] != 0]
@@ -51,7 +51,9 @@ def find_steps(frames: pd.DataFrame, places: pd.DataFrame, doubt: Doubt) -> pd.D
     }
     steps = steps.assign(flow=places["flow"].reindex(steps["from_place"]).to_numpy(), **position)
     by = ["flow", "is_hop", "from_position", "to_position", "from_place", "to_place"]
-    return steps.sort_values(by, ascending=[True, False, True, True, True, True], kind="stable").reset_index(drop=True)
+    return steps.sort_values(by, ascending=[True, False, True, True, True, True], kind="stable").reset_index(
+        drop=True
+    ), edges
 
 
 def _some_of(frames: pd.DataFrame) -> pd.DataFrame:
@@ -106,6 +108,7 @@ def _ordered(pairs: pd.DataFrame, places: pd.DataFrame, doubt: Doubt) -> pd.Data
     between_hosts = np.where(is_conflict, 0, np.where(by_owner != 0, by_owner, by_time))
     is_same_host = (summed["host_a"] == summed["host_b"]).to_numpy(bool)
     within_host = np.where(summed["apart_ns"] == 0, _by_tunnel(summed, places), np.sign(summed["apart_ns"]))
+    within_host = np.where(by_owner * within_host < 0, 0, within_host)  # two ways that part, not one after the other
     found = summed.assign(sign=np.where(is_same_host, within_host, between_hosts).astype("int64"))
     return found.assign(sign=np.where(is_same_host, found["sign"], _by_other_places(found, places)))
 

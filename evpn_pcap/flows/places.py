@@ -54,6 +54,7 @@ def describe(sightings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         flow=("flow", "first"),
         host=("host", "first"),
         is_inside=("is_inside", "first"),
+        vtep_ip=("vtep_ip", "first"),
         depth_min=("depth_min", "max"),
         depth_max=("depth_max", "min"),
         longest_bytes=("length_bytes", "max"),
