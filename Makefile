@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := samples/learned-then-suppressed
+OUT ?= out/lab
+SCENARIOS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench system clean
+.PHONY: help demo test lint lab bench system clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -17,7 +19,7 @@ demo: $(VENV)/.package  ## analyze a sample of six hosts and draw its timeline
 	@echo
 	@echo "The timeline of the sample: $(CURDIR)/out/timeline.svg"
 
-test: lint  ## lint, then all tests
+test: lint | system  ## lint, then all tests
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.tools  ## ruff and mypy
@@ -25,16 +27,25 @@ lint: $(VENV)/.tools  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+lab: $(VENV)/.tools | system  ## as root: real fabrics; SCENARIOS="founding busy@six ..." OUT=DIR
+	$(BIN)/python -m samples.lab $(SCENARIOS) --out $(OUT) --skew
+
 bench: $(VENV)/.tools  ## side by side with tcpdump and tshark, in one run
 	$(BIN)/python benchmarks/run.py
 
 clean:  ## remove what make has made
 	rm -rf $(VENV) out build dist
 
-# What pip cannot bring: tshark (for the tests and --reader tshark, never for analyze) and Debian's venv module.
+# What pip cannot bring: tshark (for the tests and --reader tshark, never for analyze), Debian's venv module, and, for
+# root only, what the lab runs: FRR's daemons and tools that drive, capture and watch them.
+LAB_TOOLS := vtysh:frr nft:nftables arping:iputils-arping ping:iputils-ping ndisc6:ndisc6 tcpdump:tcpdump \
+	ip:iproute2 sysctl:procps
 system:
 	@missing=""; \
 	command -v tshark >/dev/null 2>&1 || missing="tshark"; \
+	if [ "$$(id -u)" = 0 ]; then for tool in $(LAB_TOOLS); do \
+	  command -v $${tool%%:*} >/dev/null 2>&1 || missing="$$missing $${tool#*:}"; \
+	done; fi; \
 	$(PYTHON) -c 'import ensurepip' >/dev/null 2>&1 || missing="$$missing python3-venv"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \

@@ -1,6 +1,9 @@
 """What all tests share: where the captures are, and what this machine can do."""
 
+import os
 import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
         if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):
             item.add_marker(pytest.mark.skip(reason="tshark and capinfos are not installed"))
+        if item.get_closest_marker("lab") and (missing := _lab_lacks()):
+            item.add_marker(pytest.mark.skip(reason=f"the lab needs {missing}"))
+
+
+@cache
+def _lab_lacks() -> str:
+    """Return what this machine lacks to run a real fabric (`make system` as root installs it)."""
+    if os.geteuid() != 0:
+        return "root"
+    programs = ("/usr/lib/frr/bgpd", "vtysh", "nft", "arping", "ndisc6", "ping", "tcpdump", "dumpcap", "ip", "bridge")
+    lacking = [Path(name).name for name in programs if not shutil.which(name)]
+    if not lacking and subprocess.run(("unshare", "--net", "true"), capture_output=True, check=False).returncode:
+        return "leave to make network namespaces"
+    return ", ".join(lacking)
 
 
 @pytest.fixture(scope="session")

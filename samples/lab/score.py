@@ -15,10 +15,12 @@ import pandas as pd
 
 import evpn_pcap
 from evpn_pcap.addresses import mac_text
+from evpn_pcap.model import FOREVER, Capture
 from evpn_pcap.rules import load_rules
 from samples.lab.skew import captures_in, read_clocks
 
 NEAR_NS = 50_000_000
+EDGE_NS = 1_000_000  # how far a capture's last frame may be from the end of its listening
 COLUMNS = ("right", "wrong", "undecided", "missing", "unseen", "surplus")
 HEADER = f"{'run':44} {'rows':>5} " + " ".join(f"{name:>9}" for name in COLUMNS) + "  found"
 Row = dict[str, Any]
@@ -86,7 +88,6 @@ def score(folder: Path, truth_folder: Path | None = None) -> Score:
     clocks = read_clocks(folder / "skew.json") if (folder / "skew.json").exists() else {}
     reference = analysis.clocks[0].reference if analysis.clocks else None
     stamp = clocks[reference].stamp if reference in clocks else int
-    points = {path.name.split(".pcap")[0] for path in captures_in(folder)}
     result = Score(folder.name, made_for=tuple(truth.get("made_for", ())))
     result.findings = Counter(finding.name for finding in analysis.findings)
     result.disagreements = tuple(truth["disagreements_between_witnesses"])
@@ -96,7 +97,10 @@ def score(folder: Path, truth_folder: Path | None = None) -> Score:
     guests = {row["requester_mac"] for row in true_rows}
     for one in (*true_rows, *others):
         one["expected_ns"] = [stamp(one["t_ns"]), *(clock.stamp(one["t_ns"]) for clock in clocks.values())]
-        one["is_seen"] = any(_is_captured(place, points) for place in one["seen_at"])
+        one["is_seen"] = any(
+            _is_captured(capture, one["seen_at"], clocks[capture.host].stamp(one["t_ns"]) if clocks else one["t_ns"])
+            for capture in analysis.captures
+        )
     judged = {"resolutions": [], "others": []}
     for row in rows:
         is_told = row["kind"] == "resolution" and row["requester_mac"] in guests
@@ -154,20 +158,25 @@ def _answerer(word: str | None) -> str:
     return "proxy" if word.endswith(":proxy") else "gateway" if ":" in word else "target"
 
 
-def _is_captured(place: str, points: set[str]) -> bool:
-    host, interface = place.split(":")
-    return bool({f"{host}-{interface}", f"{host}-any", f"{host}-several"} & points)
+def _is_captured(capture: Capture, places: set[str], shown_ns: int) -> bool:
+    """Return whether a capture was listening at one of the interfaces that a frame passed, when it did."""
+    if capture.first_ns is None or not capture.first_ns - EDGE_NS <= shown_ns <= capture.last_ns + EDGE_NS:
+        return False
+    is_whole = capture.point.startswith(("any", "several"))
+    return any(
+        place.startswith(f"{capture.host}:") if is_whole else place == f"{capture.host}:{capture.point}"
+        for place in places
+    )
 
 
 def _distance_ns(row: Row, true_row: Row) -> int:
     """Return how far a row is from a true one; on the common clock, or for a host without one on any host's clock."""
     expected_ns = true_row["expected_ns"]
-    is_placed = not pd.isna(row["margin_ns"])
-    return min(abs(row["time_ns"] - one) for one in (expected_ns[:1] if is_placed else expected_ns))
+    return min(abs(row["time_ns"] - one) for one in (expected_ns[:1] if row["margin_ns"] < FOREVER else expected_ns))
 
 
 def _reach_ns(row: Row) -> int:
-    return NEAR_NS + (0 if pd.isna(row["margin_ns"]) else int(row["margin_ns"]))
+    return NEAR_NS + (int(row["margin_ns"]) if row["margin_ns"] < FOREVER else 0)
 
 
 def _key(row: Row) -> tuple:

@@ -52,6 +52,7 @@ class Journeys:
             self._by_content[one.frame.content].append(one)
             self._at[one.host, one.role, one.is_outgoing].append(one)
         self._inputs = cache(self._pair)
+        self._arrivals = cache(self._pair_arrivals)
 
     def home(self, vm: str, time_ns: int) -> str:
         """Return the VTEP that a guest was behind."""
@@ -94,6 +95,17 @@ class Journeys:
             found.append(one)
         return found
 
+    def copies(self, sent: Sighting, vtep: str) -> list[Sighting]:
+        """Return the packets in which a VTEP sent this frame over the underlay."""
+        own = address(self._fabric, vtep)
+        seen = [one for one in self.after(sent) if one.role == "uplink" and one.is_outgoing]
+        return [one for one in seen if one.frame.tunnel and one.frame.tunnel[0] == own]
+
+    def deliveries(self, sent: Sighting, by: str) -> list[str]:
+        """Return the guests that this frame reached; an equal one of another sender is not it."""
+        arrived = [one for one in self.after(sent) if one.role == "vm" and not one.is_outgoing]
+        return sorted(one.host for one in arrived if self.source(one).by in (by, "unknown"))
+
     def source(self, arrival: Sighting) -> Source:
         """Return who sent the frame that arrived at a guest."""
         vtep = self.home(arrival.host, arrival.time_ns)
@@ -109,7 +121,7 @@ class Journeys:
             return Source(f"{entered.host}:{entered.interface}", came_over_underlay)
         if entered.role == "tap":
             return Source(self._guest_of[entered.interface], came_over_underlay)
-        arrival = self._latest(entered, entered.host, "uplink", is_outgoing=False)
+        arrival = self._arrivals(entered.host, entered.frame.content).get(entered)
         if arrival is None or arrival.frame.tunnel is None:
             return Source("unknown", True)
         remote = self._vtep_of[arrival.frame.tunnel[0]]
@@ -119,14 +131,14 @@ class Journeys:
     def _pair(self, host: str, interface: str, content: bytes) -> dict[Sighting, Sighting]:
         """Return, for each time an interface of a VTEP put this frame out, where it had come in: each entry once."""
         here = [one for one in self._by_content[content] if one.host == host]
-        entries = [one for one in here if _enters(one) and one.interface != interface]
-        pairs = {}
-        for emission in (one for one in here if one.interface == interface and one.is_outgoing):
-            fitting = [one for one in entries if 0 <= emission.time_ns - one.time_ns <= INSIDE_NS]
-            if fitting:
-                pairs[emission] = fitting[0]
-                entries.remove(fitting[0])
-        return pairs
+        emissions = [one for one in here if one.interface == interface and one.is_outgoing]
+        return _paired(emissions, [one for one in here if _enters(one) and one.interface != interface])
+
+    def _pair_arrivals(self, host: str, content: bytes) -> dict[Sighting, Sighting]:
+        """Return, for each time this frame left a tunnel at a VTEP, the packet that brought it: each packet once."""
+        here = [one for one in self._by_content[content] if one.host == host and not one.is_outgoing]
+        decapsulated = [one for one in here if one.role == "vxlan"]
+        return _paired(decapsulated, [one for one in here if one.role == "uplink"])
 
     def _latest(self, later: Sighting, host: str, role: str, *, is_outgoing: bool) -> Sighting | None:
         """Return the last sighting of the same frame at such an interface, at most WAY_NS before."""
@@ -150,6 +162,17 @@ class Journeys:
 def _between(sightings: list[Sighting], begin_ns: int, end_ns: int) -> list[Sighting]:
     begin = bisect_left(sightings, begin_ns, key=lambda one: one.time_ns)
     return sightings[begin : bisect_right(sightings, end_ns, key=lambda one: one.time_ns)]
+
+
+def _paired(later: list[Sighting], earlier: list[Sighting]) -> dict[Sighting, Sighting]:
+    """Return for each later sighting the first earlier one, at most INSIDE_NS before, that no other has taken."""
+    left, pairs = list(earlier), {}
+    for one in later:
+        fitting = [entry for entry in left if 0 <= one.time_ns - entry.time_ns <= INSIDE_NS]
+        if fitting:
+            pairs[one] = fitting[0]
+            left.remove(fitting[0])
+    return pairs
 
 
 def _enters(one: Sighting) -> bool:

@@ -106,7 +106,7 @@ class _Truth:
                 "l2dst": frame.destination_mac,
                 "is_unicast": not frame.is_multicast,
             }
-            | self._journey(sent, vtep)
+            | self._journey(sent, vtep, vm)
             | {
                 "answers": [],
                 "ingress_neigh": self.neighbours.at(vtep, self._svi(guest.vnet), frame.target_ip, sent.time_ns),
@@ -114,21 +114,21 @@ class _Truth:
             }
         )
 
-    def _journey(self, sent: Sighting, vtep: str) -> Row:
+    def _journey(self, sent: Sighting, vtep: str, by: str) -> Row:
         """Return where a frame went: copies on the underlay, deliveries, and every interface that saw it."""
         seen = self.journeys.after(sent)
-        copies = [one for one in seen if one.role == "uplink" and one.is_outgoing]
+        copies = self.journeys.copies(sent, vtep)
         return {
             "underlay_copies": [f"{_tunnel(one)} vni {one.frame.vni}" for one in copies],
             "vxlan_port_tx": sum(one.role == "vxlan" and one.is_outgoing and one.host == vtep for one in seen),
-            "delivered_to": sorted(one.host for one in seen if one.role == "vm" and not one.is_outgoing),
+            "delivered_to": self.journeys.deliveries(sent, by),
             "seen_at": sorted({f"{one.host}:{one.interface}" for one in (sent, *seen)}),
         }
 
     def _announcement(self, vm: str, sent: Sighting, op: str) -> Row:
         vtep, frame = self.journeys.home(vm, sent.time_ns), sent.frame
         told = frame.target_ip if op in ("dad", "probe", "na") else frame.sender_ip
-        journey = self._journey(sent, vtep)
+        journey = self._journey(sent, vtep, vm)
         row = {
             "vm": vm,
             "vtep": vtep,
@@ -216,7 +216,7 @@ class _Truth:
             if sent.frame.name not in REQUESTS:
                 continue
             (vnet,) = (one for one in self.fabric.vnets if self._svi(one.name) == sent.interface)
-            journey = self._journey(sent, sent.host)
+            journey = self._journey(sent, sent.host, f"{sent.host}:{sent.interface}")
             is_dad = sent.frame.sender_ip in UNSPECIFIED
             row = {
                 "vtep": sent.host,

@@ -45,7 +45,7 @@ def read(octets: bytes, vxlan_port: int) -> Frame | None:
     """Return what a frame says, or None where it is of no interest or cut."""
     try:
         return _bare(octets) or _in_tunnel(octets, vxlan_port)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError):  # cut, or an address that is none
         return None
 
 
