@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
+VLAN_AWARE = ("unshare", "--net", "ip", "link", "add", "name", "try", "type", "bridge", "vlan_filtering", "1")
 SHARED = PROJECT.parent / "shared"
 
 
@@ -26,19 +27,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
         if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):
             item.add_marker(pytest.mark.skip(reason="tshark and capinfos are not installed"))
-        if item.get_closest_marker("lab") and (missing := _lab_lacks()):
+        lab = item.get_closest_marker("lab")
+        if lab is not None and (missing := _lab_lacks(*lab.args)):
             item.add_marker(pytest.mark.skip(reason=f"the lab needs {missing}"))
 
 
 @cache
-def _lab_lacks() -> str:
-    """Return what this machine lacks to run a real fabric (`make system` as root installs it)."""
+def _lab_lacks(kind: str = "") -> str:
+    """Return what this machine lacks to run a real fabric, of a kind (`make system` as root installs programs)."""
     if os.geteuid() != 0:
         return "root"
     programs = ("/usr/lib/frr/bgpd", "vtysh", "nft", "arping", "ndisc6", "ping", "tcpdump", "dumpcap", "ip", "bridge")
     lacking = [Path(name).name for name in programs if not shutil.which(name)]
     if not lacking and subprocess.run(("unshare", "--net", "true"), capture_output=True, check=False).returncode:
         return "leave to make network namespaces"
+    if not lacking and kind == "vlan-aware" and subprocess.run(VLAN_AWARE, capture_output=True, check=False).returncode:
+        return "a kernel with VLAN filtering in bridges"
     return ", ".join(lacking)
 
 

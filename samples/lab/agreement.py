@@ -1,10 +1,11 @@
 """A truth is held against the other witnesses: nftables' counters, the kernel's neighbour tables, the pings' own words.
 
-The counters were read just before and just after each deed. What truth.json tells of that span, frame by frame, must
+The counters were read just before and just after each deed. What truth.json tells until then, frame by frame, must
 give the same counts: at every guest's NIC what it sent and received, at every uplink the copies that went out.
 """
 
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
 TRAVEL_NS = 5_000_000  # a frame that was sent this short before a reading may be counted before or after it
@@ -29,35 +30,38 @@ def disagreements(truth: Row) -> list[str]:
 
 
 def _miscounted(truth: Row, counts: list[Count]) -> list[str]:
+    """Compare all readings with the frames told until then; each gap is told once, where it opens."""
+    times: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one in counts:
+        times[one.host, one.counter].append(one.time_ns)
     found = []
-    for deed in truth["driven"]:
-        (before_ns, begin_ns), (end_ns, after_ns) = (deed["nft_read_ns"][name] for name in ("before", "after"))
-        near = [one for one in counts if before_ns - TRAVEL_NS <= one.time_ns <= after_ns]
-        most = Counter((one.host, one.counter) for one in near)
-        least = Counter((one.host, one.counter) for one in near if begin_ns <= one.time_ns <= end_ns - TRAVEL_NS)
-        counted = _counted(truth, deed)
-        for host, counter in sorted({*most, *counted}):
-            key = host, counter
-            if not least[key] <= counted[key] <= most[key]:
-                told = str(most[key]) if least[key] == most[key] else f"{least[key]} to {most[key]}"
-                words = f"nftables counted {counted[key]} {counter} at {host}, the truth has {told}"
-                found.append(f"{deed['t0']:.6f} {deed['what']}: {words}")
+    counted: Counter[tuple[str, str]] = Counter()
+    gaps: Counter[tuple[str, str]] = Counter()
+    for reading in truth["nft_readings"]:
+        counted.update(_counted(truth, reading["deltas"]))
+        for key in sorted({*counted, *times}):
+            least = bisect_right(times[key], reading["begin_ns"] - TRAVEL_NS) + gaps[key]
+            most = bisect_right(times[key], reading["end_ns"]) + gaps[key]
+            if not least <= counted[key] <= most:
+                gaps[key] += counted[key] - (least if counted[key] < least else most)
+                words = f"nftables has counted {counted[key]} {key[1]} at {key[0]}, the truth {least} to {most}"
+                found.append(f"{reading['begin_ns'] / 1e9:.6f} {reading['when']}: {words}")
     return found
 
 
-def _counted(truth: Row, deed: Row) -> Counter[tuple[str, str]]:
+def _counted(truth: Row, deltas: Row) -> dict[tuple[str, str], int]:
     """Return the counters that the truth must account for: guests' NICs, and requests that leave on an uplink."""
-    kept: Counter[tuple[str, str]] = Counter()
-    for host, counters in deed["nft_counter_deltas"].items():
+    kept = {}
+    for host, counters in deltas.items():
         for counter, count in counters.items():
-            interface, kind, direction = counter.split(":")
+            _, kind, direction = counter.split(":")
             is_answer = kind.endswith(("reply", "na"))
             if host in truth["vteps"]:
                 is_kept = kind.startswith("vxlan_") and direction == "out" and not is_answer
             else:
                 is_kept = direction == "in" or not is_answer
             if is_kept:
-                kept[host, f"{interface}:{kind}:{direction}"] = count
+                kept[host, counter] = count
     return kept
 
 

@@ -74,6 +74,7 @@ class _Truth:
             "unasked_answers": self.unasked,
             "macip_events": self._macip_events(),
             "driven": [self._driven(deed, resolutions) for deed in self.witnesses.deeds],
+            "nft_readings": self._readings(),
             "witness_drops": self.witnesses.lost,
             "packets_dropped_by_capture": {file: count for file, count in drops.items() if count},
         }
@@ -272,15 +273,10 @@ class _Truth:
     def _driven(self, deed: Deed, resolutions: list[Row]) -> Row:
         begin_ns, end_ns = deed.details["t_ns"], deed.details["end_ns"]
         told = {name: value for name, value in deed.details.items() if name not in ("t_ns", "end_ns")}
-        deltas = {}
-        for host, counted in deed.after.items():
-            before = deed.before[host].counts if host in deed.before else {}
-            changed = {name: count - before.get(name, 0) for name, count in counted.counts.items()}
-            if found := {name: count for name, count in changed.items() if count}:
-                deltas[host] = found
+        before = {host: one.counts for host, one in deed.before.items()}
+        changes = {host: _changes(before.get(host, {}), one.counts) for host, one in deed.after.items()}
         inside = [row for row in resolutions if begin_ns <= row["t_ns"] <= end_ns]
         mine = [row for row in inside if "vm" not in told or told["vm"] == row["requester"]]
-        begin = list(deed.before.values())
         return {
             "t0": _seconds(begin_ns),
             "t1": _seconds(end_ns),
@@ -288,13 +284,24 @@ class _Truth:
             "t1_ns": end_ns,
             "what": deed.what,
             **told,
-            "nft_read_ns": {
-                "before": [min(one.begin_ns for one in begin), max(one.end_ns for one in begin)],
-                "after": [min(o.begin_ns for o in deed.after.values()), max(o.end_ns for o in deed.after.values())],
-            },
-            "nft_counter_deltas": deltas,
+            "nft_counter_deltas": {host: changed for host, changed in changes.items() if changed},
             "derived": [row["path"] for row in mine],
         }
+
+    def _readings(self) -> list[Row]:
+        """Return every reading of the counters, as changes since the one before."""
+        told = [(deed.before, f"before {deed.what}") for deed in self.witnesses.deeds]
+        told += [(deed.after, f"after {deed.what}") for deed in self.witnesses.deeds]
+        spans = [(min(one.begin_ns for one in read.values()), read, when) for read, when in told if read]
+        last: dict[str, Row] = {}
+        rows = []
+        for begin_ns, read, when in sorted(spans, key=lambda span: span[0]):
+            deltas = {host: _changes(last.get(host, {}), one.counts) for host, one in read.items()}
+            last |= {host: one.counts for host, one in read.items()}
+            end_ns = max(one.end_ns for one in read.values())
+            kept = {host: changed for host, changed in deltas.items() if changed}
+            rows.append({"when": when, "begin_ns": begin_ns, "end_ns": end_ns, "deltas": kept})
+        return rows
 
     def _vms(self) -> Row:
         found = {}
@@ -328,6 +335,10 @@ class _Truth:
 
     def _is_held(self, vtep: str, vni: int, ip: str, time_ns: int) -> bool:
         return any(begin <= time_ns < end for begin, end in self.held.get((vtep, vni, ip), ()))
+
+
+def _changes(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
 
 
 def _operation(sent: Sighting) -> str:
