@@ -21,7 +21,7 @@ from samples.lab.witness.reading import read
 T0_NS = 1_795_375_633_062_696_123
 RUNS = (
     pytest.param("founding", "proxmox", marks=pytest.mark.lab),
-    pytest.param("suppression-off", "ipv6-underlay", marks=pytest.mark.lab),
+    pytest.param("mobility-rarp", "overlapping", marks=pytest.mark.lab),
     pytest.param("suppression-off", "vlan-aware", marks=pytest.mark.lab("vlan-aware")),
 )
 

@@ -20,6 +20,7 @@ from evpn_pcap.rules import load_rules
 from samples.lab.skew import captures_in, read_clocks
 
 NEAR_NS = 50_000_000
+DOUBTS = ("undecided", "unknown")
 EDGE_NS = 1_000_000  # how far a capture's last frame may be from the end of its listening
 COLUMNS = ("right", "wrong", "undecided", "missing", "unseen", "surplus")
 HEADER = f"{'run':44} {'rows':>5} " + " ".join(f"{name:>9}" for name in COLUMNS) + "  found"
@@ -60,9 +61,10 @@ class Score:
         return sorted(set(self.made_for) & {rule.name for rule in load_rules()} - set(self.findings))
 
     def compare(self, true_clocks: "Score") -> None:
-        """Note where a claim differs from the one without clock errors."""
-        pairs = zip(true_clocks.claims, self.claims, strict=True)
-        self.changed += [f"row {n}: {one} became {other}" for n, (one, other) in enumerate(pairs, 1) if one != other]
+        """Note where a claim became another one with clock errors; one that became undecided or unknown is no other."""
+        for number, (one, other) in enumerate(zip(true_clocks.claims, self.claims, strict=True), 1):
+            if any(new not in (old, *DOUBTS) for old, new in zip(one, other, strict=True)):
+                self.changed.append(f"row {number}: {one} became {other}")
 
     def complaints(self) -> list[str]:
         """Return a line for everything that is not as it should be."""
