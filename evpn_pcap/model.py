@@ -140,6 +140,7 @@ class Options:
     since_ns: int | None = None
     until_ns: int | None = None
     reader: str = "native"  # "native" | "tshark"
+    snapshots: tuple[str, ...] = ()  # [HOST[@TIME]=]PATH of prints of the hosts' tables
     anchors_per_second_count: int = 2000  # bound on sampled ordinary frames per capture; 0: none
 
 
@@ -317,7 +318,7 @@ class ClockFit:
 class Tables:
     """Every table of one analysis; columns and grain in columns/.
 
-    `packets`, `anchors` and `updates` have time_ns and margin_ns on the common clock beside theirs.
+    `packets`, `anchors`, `updates` and `snapshots` have time_ns and margin_ns on the common clock beside theirs.
     """
 
     interfaces: "pd.DataFrame"
@@ -326,6 +327,7 @@ class Tables:
     anchors: "pd.DataFrame"
     events: "pd.DataFrame"
     updates: "pd.DataFrame"
+    snapshots: "pd.DataFrame"
     routes: "pd.DataFrame"
     sessions: "pd.DataFrame"
     flows: "pd.DataFrame"

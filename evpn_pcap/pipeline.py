@@ -7,20 +7,24 @@ from pathlib import Path
 import pandas as pd
 
 from evpn_pcap import columns
-from evpn_pcap.clocks import compare_clocks, fit_clocks, on_common_clock
+from evpn_pcap.clocks import fit_clocks, on_common_clock
 from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.events import find_events
 from evpn_pcap.flows import find_flows
-from evpn_pcap.model import Analysis, ClockFit, Decoded, Options, Tables
+from evpn_pcap.model import FOREVER, Analysis, ClockFit, Decoded, Options, Tables
 from evpn_pcap.reading import Runner, read_captures
 from evpn_pcap.resolutions import resolve
-from evpn_pcap.routes import route_intervals, routes_at, with_causes
+from evpn_pcap.routes import route_intervals, routes_at, with_agreement, with_causes, with_speakers
 from evpn_pcap.rules import apply_rules, load_rules
 from evpn_pcap.sightings import join_sightings, with_common_keys
 from evpn_pcap.sources import with_fabric
+from evpn_pcap.sources.snapshots import read_snapshots
 from evpn_pcap.streams import join_streams
 from evpn_pcap.summary import summarize
 from evpn_pcap.vantage import find_points, with_roles
+
+PRINT_NS = 1_000_000_000  # a print shows a moment within this time of its stamp
+NO_CAPTURE_NS = 1_000_000_000  # taken to bound the clock error of a host that only prints are of
 
 __all__ = ["analyze", "read_captures", "routes_at", "with_fabric"]  # what the command line calls
 
@@ -48,23 +52,36 @@ def analyze_decoded(
     updates, bgp_anomalies = decode_updates(streams)
 
     points = find_points(interfaces, packets, anchors, options)
-    alignment = compare_clocks(anchors, points, options.reference)
-    clocks = alignment.fits
+    clocks = fit_clocks(anchors, points, options.reference)
     packets, anchors, updates = (on_common_clock(table, clocks) for table in (packets, anchors, updates))
     events = find_events(join_sightings(packets), points)
-    routes, sessions = route_intervals(updates)
+    printed, odd, unread = read_snapshots(options)
+    printed = with_speakers(_on_clock(printed, clocks), updates)
+    routes, sessions = route_intervals(updates, printed)
+    snapshots = with_agreement(printed, routes, sessions)
     routes = with_causes(routes, events, anchors, points)
     covered = _with_coverage(points, clocks)
-    flows = find_flows(anchors, covered, alignment.margins)
+    flows = find_flows(anchors, covered)
     resolutions = resolve(events, covered, anchors, routes, sessions, options)
 
-    anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies])
+    anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies, odd])
     tables = Tables(
-        interfaces, points, packets, anchors, events, updates, routes, sessions, flows, resolutions, anomalies
+        interfaces,
+        points,
+        packets,
+        anchors,
+        events,
+        updates,
+        snapshots,
+        routes,
+        sessions,
+        flows,
+        resolutions,
+        anomalies,
     )
     findings = apply_rules(load_rules(), tables)
     captures = with_roles([one.capture for one in decoded], points)
-    return Analysis(captures, clocks, tables, findings, summarize(resolutions), failures, options)
+    return Analysis(captures, clocks, tables, findings, summarize(resolutions), (*failures, *unread), options)
 
 
 def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, ...]:
@@ -73,6 +90,13 @@ def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, .
     packets = columns.PACKETS.concat([one.packets for one in decoded])
     anchors = with_common_keys(columns.ANCHORS.concat([one.anchors for one in decoded]))
     return fit_clocks(anchors, find_points(interfaces, packets, anchors, options), options.reference)
+
+
+def _on_clock(snapshots: pd.DataFrame, clocks: tuple[ClockFit, ...]) -> pd.DataFrame:
+    """Return SNAPSHOTS on the common clock; the clock of a host without captures is taken to be about the same."""
+    placed = on_common_clock(snapshots, clocks)
+    margin = placed["margin_ns"].mask(~placed["host"].isin([fit.host for fit in clocks]), NO_CAPTURE_NS)
+    return placed.assign(margin_ns=margin.where(margin == FOREVER, margin + PRINT_NS))
 
 
 def _with_coverage(points: pd.DataFrame, clocks: tuple[ClockFit, ...]) -> pd.DataFrame:

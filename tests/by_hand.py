@@ -151,7 +151,18 @@ def routes():
 
 def tables(**other):
     """Return every table: resolutions and routes filled, the rest empty unless given."""
-    names = ("interfaces", "points", "packets", "anchors", "events", "updates", "sessions", "flows", "anomalies")
+    names = (
+        "interfaces",
+        "points",
+        "packets",
+        "anchors",
+        "events",
+        "updates",
+        "snapshots",
+        "sessions",
+        "flows",
+        "anomalies",
+    )
     empty = {name: getattr(columns, name.upper()).empty() for name in names}
     filled = {"resolutions": table(columns.RESOLUTIONS, resolution_rows()), "routes": routes()}
     return Tables(**(empty | filled | other))

@@ -11,7 +11,7 @@ from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "evpn_pcap"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHARED = {"columns", "table", "model", "errors", "addresses", "order"}
+SHARED = {"columns", "table", "model", "errors", "addresses", "moments", "order"}
 STAGES = {
     *("aligned", "clocks", "decode", "events", "flows", "resolutions", "routes"),
     *("sightings", "sources", "streams", "summary", "tshark", "vantage"),
@@ -20,11 +20,24 @@ MAY_IMPORT = {
     "__init__": {"model", "pipeline"},
     "addresses": set(),
     "align": {"aligned", "clocks", "sources", "__init__"} | SHARED,
-    "cli": {"align", "pipeline", "reading", "report", "plots", "scale", "model", "table", "errors", "__init__"},
+    "cli": {
+        "moments",
+        "align",
+        "pipeline",
+        "reading",
+        "report",
+        "plots",
+        "scale",
+        "model",
+        "table",
+        "errors",
+        "__init__",
+    },
     "columns": {"table"},
     "table": {"errors"},
     "errors": set(),
     "model": {"table"},
+    "moments": {"errors"},
     "order": {"model"},
     "pipeline": STAGES | SHARED | {"reading", "rules"},
     "reading": {"sources", "decode", "tshark"} | SHARED,

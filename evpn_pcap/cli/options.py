@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from evpn_pcap import moments
 from evpn_pcap.errors import OptionError
 from evpn_pcap.model import Options
 
@@ -29,9 +29,6 @@ class Reader(StrEnum):
 
     NATIVE = "native"
     TSHARK = "tshark"
-
-
-_NUMBER_OF_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,16 @@ class Reading:
             min=1,
             max=65535,
             help="UDP port that carries VXLAN (repeatable); replaces 4789 and 8472.",
+            rich_help_panel="Captures",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    snapshot: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[HOST[@TIME]=]PATH",
+            help="Prints of a host's tables (vtysh show, ip neigh, bridge fdb, bridge -d link), a file or folder "
+            "(repeatable).",
             rich_help_panel="Captures",
             show_default=False,
         ),
@@ -230,38 +237,13 @@ def chosen(base: Options, reading: Reading, scope: Scope, clock: Clock | None = 
         since_ns=since_ns,
         until_ns=until_ns,
         reader=reading.reader.value,
+        snapshots=(*base.snapshots, *reading.snapshot),
     )
 
 
 def moment_ns(text: str | None, option: str) -> int | None:
-    """Return RFC 3339 or epoch seconds as exact ns since 1970; no float ever holds it. Raises OptionError."""
-    if text is None:
-        return None
-    whole, dot, rest = text.strip().partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    zone = rest[len(digits) :]
-    if len(digits) > 9 or (dot and not digits) or not (digits + "0").isascii():
-        raise OptionError(f"{option} {text!r}: at most nine digits after the point")
-    if whole.isascii() and whole.lstrip("-").isdigit() and whole.count("-") <= 1 and not zone:
-        second = int(whole)
-    else:
-        second = _calendar_second(whole + zone, text, option)
-    sign = -1 if whole.startswith("-") else 1
-    found = second * _NUMBER_OF_NS + sign * int(digits.ljust(9, "0"))
-    if not -(2**63) < found < 2**63 - 1:
-        raise OptionError(f"{option} {text!r}: outside the years 1678 to 2262")
-    return found
-
-
-def _calendar_second(text: str, given: str, option: str) -> int:
-    """Return a date and time without fraction as seconds since 1970; without a zone it is UTC."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as cause:
-        raise OptionError(f"{option} {given!r}: expected 2026-11-22T10:00:00Z or seconds since 1970") from cause
-    aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    apart = aware - datetime(1970, 1, 1, tzinfo=UTC)
-    return apart.days * 86400 + apart.seconds
+    """Return a moment as exact ns since 1970, where one is given. Raises OptionError."""
+    return None if text is None else moments.moment_ns(text, option)
 
 
 def _address(text: str) -> str:

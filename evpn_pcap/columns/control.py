@@ -17,6 +17,7 @@ from evpn_pcap.columns.kinds import (
     SPAN,
     TEXT,
     TIME,
+    VLAN,
     VNI,
     WORD,
 )
@@ -154,6 +155,34 @@ ROUTES = Table(
         Column("frame_ids", IDS, "frames of the advertisement and the withdrawal"),
     ),
     ("route_id",),
+)
+
+SNAPSHOTS = Table(
+    "SNAPSHOTS",
+    "one row per entry of a print of a host's table (FRR, ip, bridge); a print that shows no entry is one row without",
+    (
+        Column("snapshot_id", ID, "one print of one command, counted from 0"),
+        Column("entry", INDEX, "position in the print; -1: it shows none"),
+        HOST,
+        Column("name", TEXT, "the file it is in"),
+        CAPTURED,
+        Column("form", WORD, "routes | arp-cache | mac-table | neighbours | fdb | links | addresses"),
+        Column("is_whole", FLAG, "the print shows the whole table (of routes: all of type 2): what is not there was not in the table"),
+        Column("speaker_ip", IP, "router ID, where the print says it"),
+        *ROUTE_FIELDS,
+        Column("peer_ip", IP, "BGP speaker that told the route, where the print says it"),
+        Column("is_best", FLAG, "the route is marked best"),
+        Column("is_local", FLAG, "the host's own route, address or MAC; false: of another VTEP"),
+        Column("state", WORD, "of a neighbour (REACHABLE, NOARP ...), of an address (active | inactive), of a port (forwarding ...)"),
+        Column("device", TEXT, "network device"),
+        Column("master", TEXT, "bridge that the device belongs to"),
+        Column("vlan_id", VLAN, "of an FDB entry"),
+        Column("vtep_ip", IP, "remote VTEP of an FDB entry, address or MAC"),
+        Column("flags", TEXT, "other words of the entry (extern_learn, self, proto zebra ...)"),
+        Column("neigh_suppress", FLAG, "of a bridge port: ARP/ND suppression is on"),
+        Column("agreement", WORD, "of a route: agrees | contradicts | absent (in force by the UPDATEs, and not in the print: a row that the print does not have); missing: nothing to compare"),
+    ),
+    ("snapshot_id", "entry"),
 )
 
 SESSIONS = Table(

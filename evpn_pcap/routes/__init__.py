@@ -3,17 +3,21 @@
 import pandas as pd
 
 from evpn_pcap import columns
+from evpn_pcap.routes.agreement import with_agreement
 from evpn_pcap.routes.imports import are_imported
 from evpn_pcap.routes.intervals import built_routes, intervals_of
 from evpn_pcap.routes.places import access_frames, own_address_routes
 from evpn_pcap.routes.preference import outranked_times
+from evpn_pcap.routes.prints import messages_of_prints, with_speakers
 from evpn_pcap.routes.sessions import sessions_of
 from evpn_pcap.routes.told import closings_of, own_messages, received_messages
 from evpn_pcap.routes.triggers import find_triggers
 from evpn_pcap.routes.withdrawals import withdraw_reasons
 
+__all__ = ["route_intervals", "routes_at", "with_agreement", "with_causes", "with_speakers"]  # what the pipeline calls
 
-def route_intervals(updates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+
+def route_intervals(updates: pd.DataFrame, snapshots: pd.DataFrame | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return when each route was in force at each receiver, and since when each table is known whole.
 
     An advertisement opens an interval; a withdrawal, or an advertisement of the same ROUTE_KEY with other
@@ -30,9 +34,13 @@ def route_intervals(updates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     or advertised anew. A withdrawal that closes nothing in a session whose start was not seen therefore
     yields an interval from the session's first sight, `is_preexisting`.
 
-    Reads UPDATES with `time_ns` and `margin_ns`. Returns ROUTES, still without triggers and with
-    withdraw reasons as far as BGP alone tells them, and SESSIONS.
+    Prints of routes tell what was there before (`messages_of_prints`), and make a table known whole.
+
+    Reads UPDATES with `time_ns` and `margin_ns`, and SNAPSHOTS with the same and speaker_ip. Returns
+    ROUTES, still without triggers and with withdraw reasons as far as BGP alone tells them, and SESSIONS.
     """
+    prints = columns.SNAPSHOTS.empty().assign(time_ns=0, margin_ns=0) if snapshots is None else snapshots
+    updates = pd.concat([messages_of_prints(updates, prints), updates.assign(is_before=False)], ignore_index=True)
     received = received_messages(updates)
     closings = closings_of(received)
     own = own_messages(updates, received)
@@ -40,7 +48,7 @@ def route_intervals(updates: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     routes = built_routes(intervals)
     routes = routes.assign(is_imported=are_imported(routes))
     routes = routes.assign(outranked_ns=outranked_times(routes))
-    return columns.ROUTES.build(dict(routes)), sessions_of(updates, received, closings)
+    return columns.ROUTES.build(dict(routes)), sessions_of(updates, received, closings, prints)
 
 
 def with_causes(

@@ -5,13 +5,12 @@ import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.model import FOREVER, WithdrawReason
-from evpn_pcap.routes.told import ENDS, KEY, TOLD, View
+from evpn_pcap.routes.told import ENDS, KEY, NO_FRAME, TOLD, View
 
 _UPDATE_COLUMNS = {column.name for column in columns.UPDATES.columns}
 ROUTE_FIELDS = [column.name for column in columns.ROUTES.columns if column.name in _UPDATE_COLUMNS - set(ENDS)]
 ATTRIBUTES = [name for name in ROUTE_FIELDS if name not in KEY]
 WITHDRAWN = -1  # in place of a number of attributes
-NO_FRAME = -1  # nothing closed the interval
 _TOLD_LATER: dict[str, object] = {
     "is_imported": None, "outranked_ns": (), "trigger_frame_id": None, "trigger_delay_ns": None, "silence_ns": None,
 }  # fmt: skip
@@ -67,7 +66,7 @@ def _opened(runs: pd.DataFrame, is_first: np.ndarray) -> pd.DataFrame:
         withdrawn_ns=runs["closed_ns"].where(is_advertised, runs["time_ns"]),
         withdraw_margin_ns=runs["closed_margin_ns"].where(is_advertised, runs["margin_ns"]),
         withdraw_frame=runs["closed_frame"].where(is_advertised),
-        is_preexisting=is_preexisting,
+        is_preexisting=is_preexisting | (is_advertised & runs["is_before"].to_numpy(dtype=bool)),
         vni=runs["vni"].mask(is_preexisting & runs["vni"].eq(0).fillna(value=False)),  # label 0 of a withdrawal
         l3_vni=runs["l3_vni"].mask(is_preexisting & runs["l3_vni"].eq(0).fillna(value=False)),
     )
@@ -91,7 +90,7 @@ def built_routes(intervals: pd.DataFrame) -> pd.DataFrame:
             "is_preexisting": rows["is_preexisting"],
             "refresh_ns": [moments if isinstance(moments, tuple) else () for moments in rows["refresh_ns"]],
             "withdraw_reason": rows["closed_by"].where(rows["closed_by"] != ""),
-            "frame_ids": [(first,) if last == NO_FRAME else (first, last) for first, last in frames],
+            "frame_ids": [tuple(frame for frame in pair if frame != NO_FRAME) for pair in frames],
             **{name: [missing] * len(rows) for name, missing in _TOLD_LATER.items()},
         }
     )

@@ -9,6 +9,7 @@ from evpn_pcap.model import FOREVER
 ENDS = ["sender_ip", "sender_port", "receiver_ip", "receiver_port"]
 KEY = list(columns.ROUTE_KEY)
 TOLD = ["advertise", "withdraw"]
+NO_FRAME = -1  # a route that prints show and no frame, or the end of an interval that nothing closed
 CLOSING = ["start", "notification", "reset", "end"]  # a new SYN says that what was before is gone
 
 View = pd.DataFrame  # rows of UPDATES with the speaker whose table they change (view_ip) and the other (peer_ip)
@@ -23,7 +24,8 @@ def received_messages(updates: pd.DataFrame) -> View:
     toward = updates.assign(view_ip=updates["receiver_ip"], peer_ip=updates["sender_ip"], is_toward=True)
     closing = updates[updates["action"].isin(CLOSING)]
     away = closing.assign(view_ip=closing["sender_ip"], peer_ip=closing["receiver_ip"], is_toward=False)
-    rows = _once(pd.concat([toward[toward["action"] != "gap"], away], ignore_index=True), updates)
+    toward = toward[(toward["action"] != "gap") & ~toward["sender_ip"].eq(toward["receiver_ip"]).fillna(value=False)]
+    rows = _once(pd.concat([toward, away], ignore_index=True), updates)
     rows["peer_port"] = rows["sender_port"].where(rows["is_toward"], rows["receiver_port"])
     rows["view_port"] = rows["receiver_port"].where(rows["is_toward"], rows["sender_port"])
     ends = ["view_ip", "view_port", "peer_ip", "peer_port"]
@@ -39,14 +41,14 @@ def received_messages(updates: pd.DataFrame) -> View:
 
 def _once(rows: View, updates: pd.DataFrame) -> View:
     """Return each message once a view, as the view's own host or the best clock saw it, in order of time."""
-    speakers = _speakers(updates)
+    speakers = speakers_of(updates)
     at_view = rows["host"].map(speakers).eq(rows["view_ip"])
     order = np.lexsort((rows["time_ns"], rows["margin_ns"], ~at_view, rows["margin_ns"] == FOREVER))
     identity = ["view_ip", *ENDS, "sequence", "nlri_index", "action"]
     return rows.iloc[order].drop_duplicates(identity).sort_index().sort_values("time_ns", kind="stable")
 
 
-def _speakers(updates: pd.DataFrame) -> dict[str, str]:
+def speakers_of(updates: pd.DataFrame) -> dict[str, str]:
     """Return, by host, its own speaker's address where that is clear: the one end that all its connections share."""
     pairs = updates[["host", "sender_ip", "receiver_ip"]].set_axis(["host", "ip", "peer_ip"], axis=1)
     turned = pairs.set_axis(["host", "peer_ip", "ip"], axis=1)

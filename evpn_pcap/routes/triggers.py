@@ -59,8 +59,8 @@ def _announced(own: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         ordered[["vtep_ip", "mac", "advertised_ns"]], alone, on="advertised_ns", by=["vtep_ip", "mac"],
         direction="nearest", tolerance=TOGETHER_NS,
     )  # fmt: skip
-    first_frame = ordered["frame_ids"].str[0].astype("int64")
-    is_seen = ~ordered["is_preexisting"].astype(bool)
+    first_frame = ordered["frame_ids"].str[0].astype("Int64")  # a route that only prints show has none
+    is_seen = ~ordered["is_preexisting"].astype(bool) & first_frame.notna()
     return ordered.assign(
         own_link=OWN_LINK,
         route_host=capture_of(first_frame).map(hosts),

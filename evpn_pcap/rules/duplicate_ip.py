@@ -37,8 +37,7 @@ def find(tables: Tables) -> pd.DataFrame:
     rows = tables.resolutions
     about = [tuple(rows.loc[(rows["target_ip"] == ip) | (rows["requester_ip"] == ip), "id"]) for ip in found["ip"]]
     detail = found["ip"] + " is used by " + found["macs"].map(len).astype("str") + " MACs"
-    about_each = pd.Series(about, index=found.index, dtype="object")
-    return gather(found.assign(subject=found["ip"], detail=detail, resolution_ids=about_each))
+    return gather(found.assign(subject=found["ip"], detail=detail, resolution_ids=pd.Series(about, dtype="object")))
 
 
 def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:

@@ -37,7 +37,14 @@ def with_fabric(options: Options, path: Path) -> Options:
         gateways=options.gateways | facts.get("gateways", frozenset()),
         vxlan_ports=facts.get("vxlan_ports", options.vxlan_ports),
         hosts=hosts,
+        snapshots=(*options.snapshots, *(_beside(path, one) for one in facts.get("snapshots", ()))),
     )
+
+
+def _beside(fabric: Path, argument: str) -> str:
+    """Return [HOST[@TIME]=]PATH with the path as seen from the fabric file's folder."""
+    label, equals, path = argument.rpartition("=")
+    return f"{label}{equals}{fabric.parent / path}"
 
 
 Check = Callable[[Any, str], Any]  # a TOML value and the key it stands under, to the value of the model
@@ -136,4 +143,9 @@ def _hosts(value: Any, key: str) -> dict[str, HostFacts]:
     return hosts
 
 
-_FABRIC: dict[str, Check] = {"gateways": _list_of(_address, frozenset), "vxlan_ports": _ports, "hosts": _hosts}
+_FABRIC: dict[str, Check] = {
+    "gateways": _list_of(_address, frozenset),
+    "vxlan_ports": _ports,
+    "hosts": _hosts,
+    "snapshots": _list_of(_text, tuple),
+}

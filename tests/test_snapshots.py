@@ -1,0 +1,328 @@
+"""Prints of FRR's, ip's and bridge's tables become SNAPSHOTS, and fill in what no UPDATE tells.
+
+tests/prints holds what one hypervisor of a real fabric printed at one moment (FRR 8.4.4, iproute2 6.1), both ways.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evpn_pcap import columns
+from evpn_pcap.errors import OptionError
+from evpn_pcap.model import FOREVER, Options
+from evpn_pcap.routes import route_intervals, with_agreement
+from evpn_pcap.rules import load_rules
+from evpn_pcap.sources import with_fabric
+from evpn_pcap.sources.snapshots import read_snapshots
+from tests.bgp_octets import ALICE, BOB
+from tests.by_hand import tables
+from tests.conftest import SHARED
+from tests.test_routes import ROUTE, SECOND, TOLD, T, advertise, event, rows_of, updates, withdraw
+
+PRINTS = Path(__file__).parent / "prints"
+KINDS = {  # file name -> form, entries, and the columns that both ways of printing show
+    "bgp-evpn-route": ("routes", 12, ["rd", "route_type", "ethernet_tag", "mac", "ip", "next_hop", "route_targets"]),
+    "bgp-type2": ("routes", 8, ["rd", "mac", "ip", "router_mac", "encapsulation", "is_best", "is_local"]),
+    "evpn-arp-cache": ("arp-cache", 6, ["vni", "ip", "mac", "state", "is_local", "vtep_ip", "mobility_sequence"]),
+    "evpn-mac": ("mac-table", 2, ["vni", "mac", "is_local", "vtep_ip", "device", "mobility_sequence"]),
+    "ip-neigh": ("neighbours", 11, ["ip", "device", "mac", "state", "flags"]),
+    "bridge-fdb": ("fdb", 34, ["mac", "device", "master", "vlan_id", "vtep_ip", "flags", "state"]),
+    "bridge-link": ("links", 3, ["device", "master", "state", "neigh_suppress"]),
+    "ip-addr": ("addresses", 14, ["device", "ip", "mac"]),
+}
+
+
+def read(*arguments):
+    """Return SNAPSHOTS of some arguments; nothing in them was left unread."""
+    found, anomalies, failures = read_snapshots(Options(snapshots=tuple(str(one) for one in arguments)))
+    assert (len(anomalies), failures) == (0, ())
+    return found
+
+
+def plain(table, names):
+    """Return the values of some columns, missing ones as None, in order."""
+    return sorted([tuple(None if pd.isna(one) else one for one in row) for row in table[names].to_numpy()], key=str)
+
+
+@pytest.mark.parametrize(("kind", "facts"), KINDS.items())
+def test_text_and_json_say_the_same(kind, facts):
+    """What a table prints for people and what it prints as JSON are the same entries, every one of them."""
+    form, count, names = facts
+    (text,), (json,) = PRINTS.glob(f"*-{kind}.txt"), PRINTS.glob(f"*-{kind}.json")
+
+    told, same = read(text), read(json)
+
+    assert (set(told["form"]), len(told)) == ({form}, count)
+    assert plain(told, names) == plain(same, names)
+    assert told["is_whole"].all()
+    assert same["is_whole"].all()
+
+
+def test_values_of_prints():
+    """Addresses, states and switches arrive as printed: picked by hand from the prints."""
+    found = read(PRINTS)
+    remote = found[(found["mac"] == 0xBC2411000002) & (found["ip"] == "10.2.1.12")]
+
+    assert set(found["host"]) == {"pve1"}
+    assert set(found["captured_ns"]) == {1795391983073341164}
+    assert set(remote.loc[remote["form"] == "routes", "route_targets"]) == {"65001:100001 65001:5001"}
+    assert set(remote.loc[remote["form"] == "neighbours", "flags"]) == {"extern_learn proto zebra"}
+    assert set(remote["vtep_ip"].dropna()) == {BOB}
+    assert plain(found[found["form"] == "links"].drop_duplicates("device"), ["device", "neigh_suppress"]) == [
+        ("tap503i1", False), ("vrfvx_EZone1", True), ("vxlan_EVPN1", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.corpus
+def test_pasted_terminal():
+    """What was pasted from terminals is read command by command, for the host of each prompt, blanks lost or not."""
+    found = read(SHARED / "transcripts")
+    routes = found[found["form"] == "routes"]
+    vm2 = routes[(routes["mac"] == 0xBC2411000002) & (routes["ip"] == "10.2.1.12")]
+
+    assert routes.groupby("name").size().to_dict() == {
+        "01-pve1-routes-vm1-connected.txt": 2, "02-pve1-routes-after-disable.txt": 1,
+        "03-pve1-routes-both-vms.txt": 4, "06-pve1-routes-after-gateway-ping.txt": 4,
+    }  # fmt: skip
+    assert (set(routes["host"]), set(routes["is_whole"])) == ({"pve1"}, {True})
+    assert vm2[["next_hop", "route_targets", "router_mac", "is_local"]].to_numpy().tolist() == [
+        [BOB, "65001:100001 65001:5001", 0xAECBCC0AD0FD, False]
+    ]
+    assert found.loc[found["form"] == "fdb", "is_whole"].tolist() == [False] * 4  # it went through grep
+
+
+@pytest.mark.parametrize(
+    ("command", "is_whole"),
+    [
+        ("ip neigh", True),
+        ("ip neigh show vrf vrf_EZone1", True),
+        ("ip neigh show dev EVPN1", False),
+        ("ip neigh | grep 10.2", False),
+    ],
+)
+def test_a_narrowed_print_is_not_whole(command, is_whole, tmp_path):
+    """A print is the whole table only where its command does not leave entries out."""
+    (tmp_path / "pve1.txt").write_text(f"root@pve9:~# {command}\n10.2.1.12 dev EVPN1 FAILED\n")
+
+    found = read(tmp_path / "pve1.txt")
+
+    assert found[["host", "state", "is_whole"]].to_numpy().tolist() == [["pve9", "FAILED", is_whole]]
+
+
+def test_a_cut_print_is_not_whole(tmp_path):
+    """A table of routes that shows fewer than it says, or no last line, is not whole."""
+    (whole,) = PRINTS.glob("*-bgp-type2.txt")
+    lines = whole.read_text().splitlines()
+    (tmp_path / "one-route.txt").write_text("\n".join(lines[:-5] + lines[-2:]))
+    (tmp_path / "two-route.txt").write_text("\n".join(lines[:-1]))
+
+    found = read(tmp_path)
+
+    assert found.groupby("name")["is_whole"].first().tolist() == [False, False]
+
+
+@pytest.mark.parametrize("name", ["pve1-ip-neigh.txt", "pve1-bridge-fdb.json", "pve1-bgp-evpn-route.txt"])
+def test_an_empty_print(name, tmp_path):
+    """A table without entries is told by its file's name, and is one row without an entry."""
+    (tmp_path / name).write_text("[]" if name.endswith("json") else "\n")
+
+    found = read(tmp_path / name)
+
+    assert found[["host", "entry"]].to_numpy().tolist() == [["pve1", -1]]
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "host", "captured_ns"),
+    [
+        ("", "pve1@1795391983073341164-ip-neigh.txt", "pve1", 1795391983073341164),
+        ("", "pve1@1795391983.5-ip-neigh.txt", "pve1", 1795391983500000000),
+        ("", "pve1@2026-11-23T00:00:01Z-ip-neigh.txt", "pve1", 1795392001000000000),
+        ("", "pve1-ip-neigh.txt", "pve1", 7_000_000_000),
+        ("leaf7=", "pve1-ip-neigh.txt", "leaf7", 7_000_000_000),
+        ("leaf7@1970-01-01T00:00:09Z=", "pve1@1795391983.5-ip-neigh.txt", "leaf7", 9_000_000_000),
+    ],
+)
+def test_whose_and_when(label, name, host, captured_ns, tmp_path):
+    """Host and time come from the label, else from the file name; the time at last from the file's change."""
+    (tmp_path / name).write_text("10.2.1.12 dev EVPN1 FAILED\n")
+    os.utime(tmp_path / name, ns=(1, 7_000_000_000))
+
+    found = read(f"{label}{tmp_path / name}")
+
+    assert found[["host", "captured_ns"]].to_numpy().tolist() == [[host, captured_ns]]
+
+
+@pytest.mark.parametrize("argument", ["nowhere", "pve1@noon={}", "@5={}", "={}", "pve1@={}"])
+def test_wrong_arguments(argument, tmp_path):
+    """An argument that names nothing, or a time that is none, is an error that says so."""
+    (tmp_path / "neigh.txt").write_text("10.2.1.12 dev EVPN1 FAILED\n")
+
+    with pytest.raises(OptionError, match="--snapshot"):
+        read_snapshots(Options(snapshots=(argument.format(tmp_path / "neigh.txt"),)))
+
+
+def test_what_is_no_print_is_a_failure(tmp_path):
+    """A file that was named and holds no print is reported; in a folder it is passed over."""
+    (tmp_path / "pve1-routes.txt").write_text("hello\n")
+
+    _, _, named = read_snapshots(Options(snapshots=(str(tmp_path / "pve1-routes.txt"),)))
+    _, _, beside = read_snapshots(Options(snapshots=(str(tmp_path),)))
+
+    assert [name for name, _ in named] == ["pve1-routes.txt"]
+    assert beside == ()
+
+
+def test_unread_lines_are_counted(tmp_path):
+    """A line of a print that cannot be understood is an anomaly, and the others are read."""
+    (tmp_path / "pve1-ip-neigh.txt").write_text("10.2.1.12 dev EVPN1 FAILED\nwhat is this\n")
+
+    found, anomalies, _ = read_snapshots(Options(snapshots=(str(tmp_path / "pve1-ip-neigh.txt"),)))
+
+    assert len(found) == 1
+    assert not found["is_whole"].any()
+    assert anomalies["detail"].tolist() == ["pve1-ip-neigh.txt: what is this"]
+
+
+def test_fabric_file_names_prints(tmp_path):
+    """`snapshots` of the fabric file are paths beside it, labelled or not."""
+    (tmp_path / "fabric.toml").write_text('snapshots = ["prints", "pve1@5=a.txt"]\n')
+
+    options = with_fabric(Options(snapshots=("x",)), tmp_path / "fabric.toml")
+
+    assert options.snapshots == ("x", f"{tmp_path}/prints", f"pve1@5={tmp_path}/a.txt")
+
+
+WHOLE = [file.read_bytes() for file in sorted(PRINTS.iterdir())]
+mutations = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 40), st.binary(max_size=20)), max_size=6)
+lines = st.lists(
+    st.sampled_from(
+        [
+            *("Route Distinguisher: 1:2", "*> [2]:[0]:[48]:[bc:24:11:00:00:01]", "*>i[2]:[0]:[48]:[x]", "*>", "..."),
+            *("VNI 99999999 #ARP 1", "VNI 5 #MACs 1", "1.2.3.4 local active 00:11:22:33:44:55 9/9", "x local y"),
+            *("1.2.3.4 dev x lladdr y STALE", "::1 dev x FAILED", "00:11:22:33:44:55 dev a vlan 9999 dst b self"),
+            *("1: a: <UP> mtu 5", "neigh_suppress on", "inet 10.0.0.300/8", "link/ether zz", "root@a:~# ip neigh"),
+            *("RT:1:2 ET:99999999 MM:99999999999, sticky MAC Rmac:zz", "Displayed 5 prefixes (5 paths)"),
+            *("pve1# show bgp evpn", "root@a:~# bridge -d link", "No EVPN prefixes exist"),
+        ]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(WHOLE), mutations, lines, st.sampled_from(["evpn-route", "ip-neigh", "fdb", "other"]))
+def test_no_text_breaks_the_readers(tmp_path_factory, octets, edits, told, name):
+    """Whatever a file holds, it becomes rows, anomalies or a failure, and never an exception."""
+    changed = bytearray(octets)
+    for at, size, new in edits:
+        place = at % (len(changed) + 1)
+        changed[place : place + size] = new
+    folder = tmp_path_factory.mktemp("prints")
+    (folder / f"pve1-{name}.txt").write_bytes(bytes(changed) + "\n".join(["", *told]).encode())
+
+    found, anomalies, failures = read_snapshots(Options(snapshots=(str(folder / f"pve1-{name}.txt"),)))
+
+    assert len(found) + len(anomalies) + len(failures) > 0
+
+
+def printed(*rows, whole=True):
+    """Return SNAPSHOTS of ROUTE as BOB's prints show it: (time, is it there), each print the whole table."""
+    told = []
+    for number, (time_ns, is_there) in enumerate(rows):
+        common = {"snapshot_id": number, "host": "bob", "form": "routes", "is_whole": whole, "speaker_ip": BOB}
+        route = {**ROUTE, **TOLD, "is_local": False, "entry": 0} if is_there else {"entry": -1}
+        told.append(common | route | {"captured_ns": time_ns})
+    return rows_of(columns.SNAPSHOTS, told).assign(
+        time_ns=pd.array([row[0] for row in rows], dtype="int64"), margin_ns=pd.array([0] * len(rows), dtype="int64")
+    )
+
+
+def test_a_print_tells_what_was_announced_before():
+    """A route of a print, of a session that was up before, was in force from the session's first sight on."""
+    told = updates(event(T, "preexisting"), withdraw(T + 9 * SECOND))
+
+    routes, sessions = route_intervals(told, printed((T + 5 * SECOND, True)))
+    at_bob = routes[routes["receiver_ip"] == BOB]
+
+    assert at_bob[["advertised_ns", "withdrawn_ns", "is_preexisting", "next_hop", "frame_ids"]].to_numpy().tolist() == [
+        [T, T + 9 * SECOND, True, ALICE, (2,)]
+    ]
+    assert sessions["complete_ns"].tolist() == [T]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [event(T, "preexisting"), advertise(T + SECOND), withdraw(T + 2 * SECOND)],
+        [event(T, "start"), event(T, "open")],
+        [event(T + 100 * SECOND, "preexisting")],
+    ],
+)
+def test_a_print_does_not_overrule_frames(seen):
+    """Where UPDATEs tell of the route earlier, or the session begins in the capture or long after, nothing is added."""
+    routes, _ = route_intervals(updates(*seen), printed((T + 5 * SECOND, True)))
+
+    assert routes["frame_ids"].map(bool).all()
+
+
+def test_prints_alone():
+    """Without sessions a route is in force from between two prints until between two others, with that much margin."""
+    prints = printed((T, False), (T + 10 * SECOND, True), (T + 20 * SECOND, True), (T + 30 * SECOND, False))
+
+    routes, sessions = route_intervals(updates(), prints)
+
+    names = ["advertised_ns", "margin_ns", "withdrawn_ns", "withdraw_margin_ns"]
+    assert routes.loc[routes["receiver_ip"] == BOB, names].to_numpy().tolist() == [
+        [T + 5 * SECOND, 5 * SECOND, T + 25 * SECOND, 5 * SECOND]
+    ]  # fmt: skip
+    assert not routes["is_preexisting"].any()
+    assert sessions.empty
+
+
+def test_a_print_that_is_not_whole_withdraws_nothing():
+    """What a part of a table does not show may be in the rest of it."""
+    routes, _ = route_intervals(updates(), printed((T, True), (T + 10 * SECOND, False), whole=False))
+
+    assert routes.loc[routes["receiver_ip"] == BOB, "withdrawn_ns"].tolist() == [FOREVER]
+
+
+START = [event(1, "start"), event(2, "open"), event(3, "end-of-rib")]
+
+
+@pytest.mark.parametrize(
+    ("seen", "prints", "words"),
+    [
+        ([*START, advertise(T)], (T + 5 * SECOND, True), ["agrees"]),
+        ([*START, advertise(T + SECOND)], (T, True), ["agrees"]),
+        ([*START, advertise(T), withdraw(T + 2 * SECOND)], (T + 5 * SECOND, True), ["contradicts"]),
+        ([*START], (T + 5 * SECOND, True), ["contradicts"]),
+        ([event(1, "preexisting")], (T + 5 * SECOND, True), [None]),
+        ([*START, advertise(T)], (T + 5 * SECOND, False), [None, "absent"]),
+        ([*START, advertise(T)], (T + SECOND // 2, False), [None]),
+    ],
+)
+def test_prints_against_packets(seen, prints, words):
+    """A print agrees with the UPDATEs, contradicts them, or lacks what they have; near a change nothing is said."""
+    table = printed(prints)
+    routes, sessions = route_intervals(updates(*seen), table)
+
+    found = with_agreement(table, routes, sessions)
+
+    assert [None if pd.isna(one) else one for one in found["agreement"]] == words
+
+
+def test_a_contradiction_is_a_finding():
+    """A print that lacks a route in force is found, with the frames that told it."""
+    table = printed((T + 5 * SECOND, False))
+    routes, sessions = route_intervals(updates(*START, advertise(T)), table)
+    rule = next(rule for rule in load_rules() if rule.name == "snapshot-contradicts")
+
+    found = rule.find(tables(routes=routes, snapshots=with_agreement(table, routes, sessions)))
+
+    assert found[["vni", "subject", "frame_ids"]].to_numpy().tolist() == [
+        [5001, f"{BOB} bc:24:11:00:00:01 10.2.1.11", (4,)]
+    ]
