@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from evpn_pcap import columns
-from evpn_pcap.clocks import fit_clocks, on_common_clock
+from evpn_pcap.clocks import compare_clocks, fit_clocks, on_common_clock
 from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.events import find_events
 from evpn_pcap.flows import find_flows
@@ -52,7 +52,8 @@ def analyze_decoded(
     updates, bgp_anomalies = decode_updates(streams)
 
     points = find_points(interfaces, packets, anchors, options)
-    clocks = fit_clocks(anchors, points, options.reference)
+    alignment = compare_clocks(anchors, points, options.reference)
+    clocks = alignment.fits
     packets, anchors, updates = (on_common_clock(table, clocks) for table in (packets, anchors, updates))
     events = find_events(join_sightings(packets), points)
     printed, odd, unread = read_snapshots(options)
@@ -61,7 +62,7 @@ def analyze_decoded(
     snapshots = with_agreement(printed, routes, sessions)
     routes = with_causes(routes, events, anchors, points)
     covered = _with_coverage(points, clocks)
-    flows = find_flows(anchors, covered)
+    flows = find_flows(anchors, covered, alignment.margins)
     resolutions = resolve(events, covered, anchors, routes, sessions, options)
 
     anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies, odd])

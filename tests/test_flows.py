@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evpn_pcap import analyze, columns
 from evpn_pcap.flows import find_flows
 from evpn_pcap.model import FOREVER
+from evpn_pcap.order import PairMargins
 from tests.clock_lab import START_NS, VTEPS, Clock, anchors_table, fabric, point, points_table, sightings, two_machines
 
 SETTINGS = settings(max_examples=25, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain})
@@ -37,7 +38,14 @@ def covered(points, **other):
 
 def flows_of(made, margin_ns=1_000):
     anchors, points = made
-    return find_flows(timed(anchors, margin_ns), covered(points))
+    return find_flows(timed(anchors, margin_ns), covered(points), margins_of(points))
+
+
+def margins_of(points):
+    """Nothing but the hosts' own margins is known of two hosts."""
+    hosts = tuple(sorted(set(points["host"])))
+    nothing = np.zeros(0, np.int64)
+    return PairMargins(hosts, np.full((len(hosts), len(hosts)), -1), nothing, nothing.reshape(0, 0))
 
 
 def rows(flows, **where):
@@ -174,6 +182,7 @@ def test_losses_are_found_where_they_happen_and_counted_exactly():
         ("v1", "p0", "v2", "p5"): 2,
     }
     assert flows[FATES[1:]].to_numpy().sum() == 0
+    assert rows(flows, from_host="h1", to_host="h2")["delay_max_ns"].tolist() == [80_000]  # exactly: no time is a float
 
 
 @SETTINGS
@@ -189,7 +198,7 @@ def test_every_frame_of_a_step_has_one_fate(lost, level, first, last):
     points = covered(points, first_time_ns=points["first_ns"].where(points["host"].isin(["v1", "h1"]), begin))
     points["last_time_ns"] = points["last_ns"].where(points["host"].isin(["v1", "h1"]), end)
 
-    flows = find_flows(timed(shown[is_kept].reset_index(drop=True), 0), points)
+    flows = find_flows(timed(shown[is_kept].reset_index(drop=True), 0), points, margins_of(points))
 
     whole = flows["matched_packet_count"] + flows[FATES].sum(axis=1)
     tunnel = rows(flows, from_host="h1", to_host="h2")

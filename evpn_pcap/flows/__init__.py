@@ -12,31 +12,30 @@ from evpn_pcap import columns
 from evpn_pcap.flows.branches import ELSEWHERE, ways
 from evpn_pcap.flows.figures import delays, reordered_counts
 from evpn_pcap.flows.losses import LOST, UNCOVERED, UNDECIDED, UNSAMPLED, fates
-from evpn_pcap.flows.paths import find_steps
-from evpn_pcap.flows.places import FIVE, describe, doubt_between, one_a_place, with_places
+from evpn_pcap.flows.paths import doubts, find_steps
+from evpn_pcap.flows.places import FIVE, describe, one_a_place, with_places
+from evpn_pcap.order import PairMargins
 
 SEEN = ["time_ns", "margin_ns", "host"]
 OF_FRAME = ["anchor_key", "sample_level", "length_bytes", "sequence", "payload_bytes"]
 
 
-def find_flows(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+def find_flows(anchors: pd.DataFrame, points: pd.DataFrame, margins: PairMargins) -> pd.DataFrame:
     """Return FLOWS: for each inner flow and each step of its way, frames matched and missing, and one-way delays.
 
     A delay runs from the first sighting at one place to the first at the other. Frames that were sent
     several times with the same octets are matched, in order, where both places saw them as often. Reads
-    ANCHORS with time_ns and margin_ns, and POINTS with first_time_ns and last_time_ns.
+    ANCHORS with time_ns and margin_ns, and POINTS with first_time_ns and last_time_ns; `margins` bound
+    the error of every delay.
     """
     sightings = with_places(anchors, points)
     if sightings.empty:
         return columns.FLOWS.empty()
     frames, places = one_a_place(sightings), describe(sightings, points)
-    steps, edges = find_steps(frames, places, doubt_between)
+    steps, edges = find_steps(frames, places, margins)
     if steps.empty:
         return columns.FLOWS.empty()
-    sent = _sent(steps, frames)
-    is_matched = sent["time_ns_b"].notna().to_numpy()
-    matched = _timed(sent[is_matched].astype({"time_ns_b": "int64", "margin_ns_b": "int64"}))
-    missing = sent[~is_matched]
+    matched, missing = _sent(steps, frames, margins)
     fate = fates(missing, matched, frames, places, ways(missing, matched, sightings, places, edges))
     told = _named(steps, frames, places)
     told |= {
@@ -51,8 +50,8 @@ def find_flows(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     return columns.FLOWS.build(told | {str(name): figures[name] for name in figures})
 
 
-def _sent(steps: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
-    """Return each frame seen at a step's begin (_a), beside what its end saw of it (_b), if anything."""
+def _sent(steps: pd.DataFrame, frames: pd.DataFrame, margins: PairMargins) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the frames seen at both ends of a step, with delay_ns and doubt_ns, and those seen at its begin."""
     begun = steps.assign(step=np.arange(len(steps)))[["step", "is_hop", "from_place", "to_place"]].merge(
         frames[["place", "transmission", "sent_count", *SEEN, *OF_FRAME]],
         left_on="from_place",
@@ -60,17 +59,15 @@ def _sent(steps: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
         how="inner",
         validate="many_to_many",
     )
-    ended = frames[["place", "transmission", "sent_count", *SEEN]].rename(columns={"place": "to_place"})
-    return begun.drop(columns="place").merge(
-        ended, on=["to_place", "transmission", "sent_count"], how="left", suffixes=("_a", "_b"), validate="many_to_one"
-    )
-
-
-def _timed(matched: pd.DataFrame) -> pd.DataFrame:
-    return matched.assign(
-        delay_ns=matched["time_ns_b"] - matched["time_ns_a"],
-        doubt_ns=doubt_between(matched),
-    )
+    begun = begun.drop(columns="place").rename(columns={name: f"{name}_a" for name in SEEN})
+    keys = ["to_place", "transmission", "sent_count"]
+    ended = frames[keys[1:]].assign(to_place=frames["place"], row=np.arange(len(frames)))
+    row = begun[keys].merge(ended, on=keys, how="left", validate="many_to_one")["row"]  # a time would become a float
+    is_matched = row.notna().to_numpy()
+    there = frames.iloc[row[is_matched].astype("int64")]
+    matched = begun[is_matched].assign(**{f"{name}_b": there[name].array for name in SEEN})
+    delay_ns = matched["time_ns_b"] - matched["time_ns_a"]
+    return matched.assign(delay_ns=delay_ns, doubt_ns=doubts(matched, margins)), begun[~is_matched]
 
 
 def _named(steps: pd.DataFrame, frames: pd.DataFrame, places: pd.DataFrame) -> dict[str, object]:

@@ -56,7 +56,7 @@ def _expected(missing: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:
         first_matched_ns=("time_ns_a", "min"),
         last_matched_ns=("time_ns_a", "max"),
     )
-    of_step = by_step.reindex(missing["step"]).reset_index(drop=True)
+    of_step = by_step.astype("Int64").reindex(missing["step"]).reset_index(drop=True)  # else missing steps make floats
     sent_ns = missing["time_ns_a"].reset_index(drop=True)
     doubt_ns = of_step["doubt_ns"].fillna(FOREVER).astype("int64")
     is_timed = doubt_ns < FOREVER
@@ -75,7 +75,7 @@ def _expected(missing: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:
 def _is_covered(expected: pd.DataFrame, there: pd.DataFrame) -> np.ndarray:
     """Return which frames came by while the next place was captured: so say its times, or frames before and after."""
     is_inside = (expected["earliest_ns"] >= there["first_time_ns"]) & (expected["latest_ns"] <= there["last_time_ns"])
-    return ((expected["is_timed"] & is_inside) | expected["is_between"]).to_numpy(bool)
+    return ((expected["is_timed"] & is_inside) | expected["is_between"].fillna(value=False)).to_numpy(bool)
 
 
 def _is_unsampled(

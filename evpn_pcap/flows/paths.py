@@ -6,26 +6,23 @@ or from times that are further apart than the doubt about both clocks. A step th
 out, but for the whole way from a flow's first place to its last.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
 from evpn_pcap.flows.places import LAST
-from evpn_pcap.order import AFTER, BEFORE, order
+from evpn_pcap.order import AFTER, BEFORE, PairMargins, order_within
 
 SAMPLED_COUNT = 200  # transmissions of a flow that are looked at for the order of its places
-Doubt = Callable[[pd.DataFrame], np.ndarray]
 TAKEN = ["place", "host", "time_ns", "margin_ns"]
 
 
-def find_steps(frames: pd.DataFrame, places: pd.DataFrame, doubt: Doubt) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_steps(frames: pd.DataFrame, places: pd.DataFrame, margins: PairMargins) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the steps, in order of flow and path, and every two places of which one is known to be before the other.
 
-    Steps have from_place, to_place, is_hop, is_direction_known. `doubt` bounds the error of
-    time_ns_b - time_ns_a. Two hosts between which no order is known have one row, of their first places.
+    Steps have from_place, to_place, is_hop, is_direction_known. `margins` bound the error of
+    differences of times. Two hosts between which no order is known have one row, of their first places.
     """
-    pairs = _ordered(_pairs(_some_of(frames)), places, doubt)
+    pairs = _ordered(_pairs(_some_of(frames)), places, margins)
     known = pairs[pairs["sign"] != 0]
     is_back = (known["sign"] < 0).to_numpy()
     edges = pd.DataFrame(
@@ -80,9 +77,9 @@ def _pairs(frames: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"is_multicast": one["is_multicast"].array, **beside})
 
 
-def _ordered(pairs: pd.DataFrame, places: pd.DataFrame, doubt: Doubt) -> pd.DataFrame:
+def _ordered(pairs: pd.DataFrame, places: pd.DataFrame, margins: PairMargins) -> pd.DataFrame:
     """Return one row per two places that saw one transmission, with `sign`: 1 a is first, -1 b is, 0 not known."""
-    verdict = order(pairs["time_ns_a"], 0, pairs["time_ns_b"], doubt(pairs))
+    verdict = order_within(pairs["time_ns_a"], pairs["time_ns_b"], doubts(pairs, margins))
     is_single = ~pairs["is_multicast"].fillna(value=True).astype(bool)  # of copies, either may come first
     told = pairs.assign(
         a_leads=is_single & (verdict == BEFORE),
@@ -156,3 +153,9 @@ def _between_hosts(pairs: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     is_known = (other["sign"] != 0).groupby([other["flow"], other["first_host"], other["last_host"]]).transform("any")
     open_pairs = other[~is_known.to_numpy(bool)].drop_duplicates(["flow", "first_host", "last_host"])
     return open_pairs[["place_a", "place_b"]].rename(columns={"place_a": "from_place", "place_b": "to_place"})
+
+
+def doubts(pairs: pd.DataFrame, margins: PairMargins) -> np.ndarray:
+    """Return the bound on the error of time_ns_b - time_ns_a of each row: 0 on one host, FOREVER without a clock."""
+    a, b = ((pairs[f"host_{side}"], pairs[f"time_ns_{side}"], pairs[f"margin_ns_{side}"]) for side in "ab")
+    return margins.doubt(*a, *b)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap.addresses import capture_of
-from evpn_pcap.model import FOREVER, Role
+from evpn_pcap.model import Role
 
 ONE_TRANSMISSION_NS = 20_000_000  # all sightings of one transmission at one point lie closer than this
 TOGETHER_NS = 1_000  # stamps this close are one stamp, cut to microseconds in one file and not in the other
@@ -157,11 +157,3 @@ def _places(sightings: pd.DataFrame) -> pd.Series:
     is_new = np.ones(len(spots), bool)
     is_new[1:] = (side[1:] != side[:-1]) | (late_ns[1:] - late_ns[:-1] > TOGETHER_NS)
     return pd.Series(np.cumsum(is_new) - 1, index=spots.index)
-
-
-def doubt_between(pairs: pd.DataFrame) -> np.ndarray:
-    """Return the bound on the error of time_ns_b - time_ns_a, from both hosts' clocks; FOREVER where one has none."""
-    one, other = (pairs[f"margin_ns_{side}"].to_numpy(np.int64) for side in "ab")
-    same_host = (pairs["host_a"] == pairs["host_b"]).to_numpy(bool)
-    both = one + np.minimum(other, FOREVER - one)
-    return np.where(same_host, 0, both)

@@ -171,10 +171,14 @@ def silences(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) ->
     links = points[(points["role"] == Role.VM) & (points["dropped_count"].fillna(0) == 0)]
     links = links[["host", "station_mac", "last_time_ns"]].dropna().drop_duplicates(["host", "station_mac"])
     asked = rows.reset_index()[
-        ["row_id", "host", "requester_mac", "requester_ip", "target_ip", "last_request_ns", "answer_id"]
+        ["row_id", "requester_host", "requester_mac", "requester_ip", "target_ip", "last_request_ns", "answer_id"]
     ]
     own = asked.merge(
-        links, left_on=["host", "requester_mac"], right_on=["host", "station_mac"], how="inner", validate="many_to_one"
+        links,
+        left_on=["requester_host", "requester_mac"],
+        right_on=["host", "station_mac"],
+        how="inner",
+        validate="many_to_one",
     )
     own = own[own["answer_id"].isna() & (own["last_time_ns"] >= own["last_request_ns"] + SILENCE_NS)]
     used = anchors[["source_ip", "destination_ip", "time_ns"]].rename(

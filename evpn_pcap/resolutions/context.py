@@ -13,10 +13,12 @@ WELL_BEFORE_NS = 2_000_000_000  # a route in force for longer had time to reach 
 def route_states(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     """Return, per row, `route_state` at the ingress VTEP when asked, and whether the route was in force `well_before`.
 
-    "Not in force" needs a table known whole (`is_table_whole`).
+    "Not in force" needs a table known whole (`is_table_whole`). A route that the VTEP does not import has no
+    effect there, and is not in force.
     """
     asked = rows.reset_index()[["row_id", "ingress_vtep", "target_ip", "target_mac", "vni", "time_ns", "margin_ns"]]
-    told = routes[(routes["route_type"] == 2) & routes["ip"].notna()]
+    is_imported = routes["is_imported"].fillna(value=True).astype(bool)
+    told = routes[(routes["route_type"] == 2) & routes["ip"].notna() & is_imported]
     told = told[["receiver_ip", "ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns"]]
     pairs = asked.merge(
         told,

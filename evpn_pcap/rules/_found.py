@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from evpn_pcap import columns
+from evpn_pcap.addresses import mac_text
 
 KEY = ["vni", "subject"]
 
@@ -33,6 +34,16 @@ def gather(evidence: pd.DataFrame) -> pd.DataFrame:
     times = (" (" + found["count"].astype("str") + " times)").where(found["count"] > 1, "")
     found = found.assign(detail=found["detail"].astype("str") + times)
     return columns.FOUND.build({column.name: found[column.name] for column in columns.FOUND.columns})
+
+
+def tuples(*numbers: pd.Series) -> pd.Series:
+    """Return, row by row, the elements of columns of the same index as one tuple: frames, or resolutions."""
+    return pd.Series(list(zip(*numbers, strict=True)), index=numbers[0].index, dtype="object")
+
+
+def mac_words(macs: pd.Series) -> pd.Series:
+    """Return a column of MACs as text; missing ones stay missing."""
+    return pd.Series([None if pd.isna(mac) else mac_text(int(mac)) for mac in macs], index=macs.index, dtype="str")
 
 
 def _once(parts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

@@ -37,7 +37,8 @@ def find(tables: Tables) -> pd.DataFrame:
     rows = tables.resolutions
     about = [tuple(rows.loc[(rows["target_ip"] == ip) | (rows["requester_ip"] == ip), "id"]) for ip in found["ip"]]
     detail = found["ip"] + " is used by " + found["macs"].map(len).astype("str") + " MACs"
-    return gather(found.assign(subject=found["ip"], detail=detail, resolution_ids=pd.Series(about, dtype="object")))
+    about_each = pd.Series(about, index=found.index, dtype="object")
+    return gather(found.assign(subject=found["ip"], detail=detail, resolution_ids=about_each))
 
 
 def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,8 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per machine and address that it checked in haste."""
     events = tables.events
     spoken = events[(events["protocol"] == "arp") & events["kind"].isin([Kind.PROBE, Kind.ANNOUNCEMENT])]
-    spoken = spoken[spoken["target_ip"].notna()].sort_values([*KEY, "captured_ns"], kind="stable")
+    spoken = spoken[spoken["target_ip"].notna() & spoken["vni"].isna()]  # inside VXLAN there is a copy for each VTEP
+    spoken = spoken.sort_values([*KEY, "captured_ns"], kind="stable").drop_duplicates([*KEY, "transmission_id"])
     groups = spoken.groupby(KEY)
     gap_ns = spoken["captured_ns"] - groups["captured_ns"].shift(fill_value=0)
     is_probe = spoken["kind"] == Kind.PROBE
@@ -46,7 +47,7 @@ def find(tables: Tables) -> pd.DataFrame:
     mac = hasty["source_mac"].map(mac_text).astype("str")
     gap_ms = (hasty["gap_ns"] // 1_000_000).astype("str")
     rows = hasty.assign(
-        vni=hasty.groupby("source_mac")["vni"].transform("max"),
+        vni=hasty["segment"].str.extract(r"^vni:(\d+)$")[0].astype("UInt32"),
         subject=mac + " " + hasty["target_ip"],
         detail=mac + " checked " + hasty["target_ip"] + " again or announced it after " + gap_ms + " ms",
         frame_ids=pd.Series([(frame,) for frame in hasty["frame_id"]], index=hasty.index, dtype="object"),

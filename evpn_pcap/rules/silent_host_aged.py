@@ -47,13 +47,14 @@ def find(tables: Tables) -> pd.DataFrame:
     ).reset_index()  # fmt: skip
     rows = tables.resolutions
     is_about = [(rows["target_mac"] == mac) | (rows["requester_mac"] == mac) for mac in found["mac"]]
+    about = pd.Series([tuple(rows.loc[one, "id"]) for one in is_about], index=found.index, dtype="object")
     whom = found["ip"].astype("object").fillna("a machine").astype("str")
     silence = found["silence_s"].astype("int64").astype("str") + " s of silence"
     return gather(
         found.assign(
             subject=found["mac"].astype("str"),
             detail=whom + " behind " + found["sender_ip"] + ", after " + silence,
-            resolution_ids=pd.Series([tuple(rows.loc[one, "id"]) for one in is_about], dtype="object"),
+            resolution_ids=about,
         )
     )
 

@@ -41,8 +41,8 @@ def find(tables: Tables) -> pd.DataFrame:
         found.assign(
             subject=found["ingress_vtep"] + " " + found["protocol"],
             detail=share + " " + family + " requests at " + found["ingress_vtep"],
-            resolution_ids=pd.Series([tuple(rows["id"]) for rows in off], dtype="object"),
-            frame_ids=pd.Series([rows["frame_ids"].sum() for rows in off], dtype="object"),
+            resolution_ids=pd.Series([tuple(rows["id"]) for rows in off], index=found.index, dtype="object"),
+            frame_ids=pd.Series([rows["frame_ids"].sum() for rows in off], index=found.index, dtype="object"),
         )
     )
 

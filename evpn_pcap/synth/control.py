@@ -187,7 +187,8 @@ class ControlPlane:
         next_hop = self.wire.fabric.habit(sender).next_hop or self.wire.vtep(sender).ip
         message = bgp.update(next_hop, [self._nlri(sender, route)], self._communities(sender, route))
         arrived_ns = self._send(sender, receiver, at_ns, message)
-        if route[1] is not None:
+        imports = self._route_target(sender) == self._route_target(receiver)
+        if route[1] is not None and imports:
             self.learn(receiver, route[1], Binding(route[0], sender, arrived_ns + KERNEL_AFTER_NS))
 
     def _communities(self, vtep: str, route: Route) -> list[bytes]:

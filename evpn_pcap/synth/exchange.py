@@ -61,7 +61,7 @@ class Exchange:
         home, (mac, own) = self._wire.home[vm.name], vm.address(ip)
         binding = self._control.known(home, ip, sent_ns)
         is_gateway = ip == self._fabric.gateway
-        is_local = ip in [other.ip for other in self._guests.owners(ip, vm) if self._wire.home[other.name] == home]
+        is_local = home in [self._wire.home[other.name] for other in self._guests.owners(ip, vm)]
         path = self._path(home, is_gateway, is_local, binding)
         frame = (frames.neighbour_solicitation if ":" in ip else frames.arp_request)(mac, own, ip)
         tap_ns, reached = self._wire.broadcast(vm, sent_ns, frame, is_flooded=path == "flooded")

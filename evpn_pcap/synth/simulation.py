@@ -3,7 +3,7 @@
 from evpn_pcap.synth import frames
 from evpn_pcap.synth.clock import SECOND
 from evpn_pcap.synth.control import Binding, ControlPlane, Terms
-from evpn_pcap.synth.exchange import Exchange, Guests, Request
+from evpn_pcap.synth.exchange import Answer, Exchange, Guests, Request
 from evpn_pcap.synth.fabric import MICROSECOND, MILLISECOND, Fabric, Vm
 from evpn_pcap.synth.recording import Recording
 from evpn_pcap.synth.truth import Truth
@@ -200,6 +200,7 @@ class Simulation:
                 frame = frames.ethernet(sender.mac, receiver.mac, *content)
                 self._wire.unicast(sender, receiver, self.now_ns + self._wire.pause(1, period_us // 2), frame)
             self.now_ns += period_us * MICROSECOND
+        self._pings += 1  # so that no two calls send the same packets
 
     def send(self, vm: str, mac: str, ip: str, *vteps: str, count: int = 1, period_s: float = 0.5) -> None:
         """Let a VM send datagrams to a MAC; they get as far as the bridges of these VTEPs, and nobody takes them."""
@@ -219,11 +220,15 @@ class Simulation:
     def ask_from_gateway(self, vtep: str, target: str, count: int = 3) -> None:
         """Let a VTEP's bridge device ask for a VM over the fabric; the answer stays at the VM's VTEP."""
         one, gateway_mac = self._guests.vms[target], self.fabric.gateway_mac_at(vtep)
+        asker = Vm(vtep, gateway_mac, self.fabric.gateway or "", vtep, self.fabric.bridge)
         request = frames.arp_request(gateway_mac, self.fabric.gateway or "", one.ip)
         reply = frames.arp_reply(one.mac, one.ip, gateway_mac, self.fabric.gateway or "")
         for _ in range(count):
             heard = self._wire.broadcast_from_bridge(vtep, self.now_ns, request, is_flooded=True)
-            self._wire.to_gateway(one, heard[target] + self._wire.pause(8, 25), reply)
+            answered_ns = heard[target] + self._wire.pause(8, 25)
+            self._wire.to_gateway(one, answered_ns, reply)
+            answer = Answer(answered_ns, one.mac, target)
+            self._truth.resolution(asker, one.ip, [Request(self.now_ns, "flooded", False, (answer,), tuple(heard))])
             self.now_ns += RETRY_NS
 
     def announce_gateway(self, vtep: str) -> None:

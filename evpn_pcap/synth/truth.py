@@ -28,7 +28,7 @@ class Truth:
             "requester": vm.name,
             "requester_ip": vm.address(ip)[1],
             "requester_mac": vm.mac,
-            "vtep": self._wire.home[vm.name],
+            "vtep": self._wire.home.get(vm.name, vm.name),  # a VTEP asks for itself
             "vni": self._wire.fabric.vni,
             "protocol": "nd" if ":" in ip else "arp",
             "target": ip,

@@ -109,9 +109,10 @@ class Wire:
         others = [vm for vm in self.fabric.vms if vm != sender and self.home[vm.name] in reached]
         heard = {vm.name: self.enter(vm, reached[self.home[vm.name]], frame) for vm in others}
         for remote in [name for name in reached if name != source and self.fabric.habit(name).returns_floods]:
-            back_ns = self.tunnel(remote, source, reached[remote] + self.pause(10, 20), frame)
-            for vm in [vm for vm in self.fabric.vms if self.home[vm.name] == source]:
-                self.enter(vm, back_ns, frame)
+            at_ns = reached[remote] + self.pause(10, 20)
+            again = {peer: self.tunnel(remote, peer, at_ns, frame) for peer in reached if peer != remote}
+            for vm in [vm for vm in self.fabric.vms if self.home[vm.name] in again]:
+                self.enter(vm, again[self.home[vm.name]], frame)
         return tap_ns, heard
 
     def carry(self, sender: Vm, vteps: Sequence[str], at_ns: int, frame: bytes) -> None:

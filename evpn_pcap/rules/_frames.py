@@ -1,0 +1,50 @@
+"""EVENTS and ANCHORS -> the frames that rules about the data plane read: who sent what where, of any protocol."""
+
+import pandas as pd
+
+from evpn_pcap.model import AnsweredBy, Role, Tables
+
+READ = [
+    *("frame_id", "host", "time_ns", "margin_ns", "vni", "outer_source_ip", "outer_destination_ip"),
+    *("source_mac", "destination_mac", "is_multicast"),
+]
+
+
+def frames_seen(tables: Tables) -> pd.DataFrame:
+    """Return every ARP and ND frame and every sampled IP frame, at every vantage point, in order of time.
+
+    READ, and `packet`: the same for all sightings of one packet.
+    """
+    events = tables.events[READ].assign(packet=tables.events["frame_key"])
+    anchors = tables.anchors[READ].assign(packet=tables.anchors["anchor_key"])
+    both = pd.concat([events, anchors], ignore_index=True)
+    is_multicast = both["is_multicast"].fillna(value=False).astype(bool)
+    return both.assign(is_multicast=is_multicast).sort_values(["time_ns", "frame_id"], kind="stable")
+
+
+def frames_of_own(tables: Tables) -> pd.DataFrame:
+    """Return the frames that their Ethernet source surely sent itself: none that a VTEP may have sent in its name.
+
+    A proxied answer carries the target's MAC. An answer counts where it crossed the fabric, or on
+    the link of the machine that it names.
+    """
+    events = tables.events
+    stations = tables.points.loc[tables.points["role"].isin([Role.VM, Role.TAP]), ["point_id", "station_mac"]]
+    station = events["point_id"].map(stations.set_index("point_id")["station_mac"])
+    at_home = (station == events["source_mac"]).fillna(value=False)
+    is_own = (events["message"] != "reply") | events["vni"].notna() | at_home
+    both = pd.concat([events.loc[is_own, READ], tables.anchors[READ]], ignore_index=True)
+    return both.sort_values(["time_ns", "frame_id"], kind="stable")
+
+
+def gateway_macs(tables: Tables) -> set[int]:
+    """Return the MACs that VTEPs answer with for addresses of their own, or announce as default gateway's."""
+    rows, routes = tables.resolutions, tables.routes
+    answered = rows.loc[rows["answered_by"] == AnsweredBy.GATEWAY, "target_mac"]
+    announced = routes.loc[routes["is_default_gateway"].fillna(value=False).astype(bool), "mac"]
+    return {int(mac) for mac in pd.concat([answered, announced]).dropna()}
+
+
+def segment_vni(events: pd.DataFrame) -> pd.Series:
+    """Return the VNI of each event's broadcast domain, where it is known."""
+    return events["segment"].str.extract(r"^vni:(\d+)$")[0].astype("UInt32")

@@ -1,0 +1,94 @@
+"""A machine moved, and goes on sending to the MAC that the gateway has on its old VTEP.
+
+What it shows
+    The machine was told the gateway's MAC behind its old VTEP; after its move to another VTEP,
+    where the gateway's address has another MAC, three or more of its frames still go to the old one.
+
+Why it matters
+    What it sends to the gateway is lost or takes a detour over the old VTEP, until its neighbour
+    entry is renewed.
+
+What else looks like this
+    The frames cross on purpose: the old VTEP's gateway is still reachable as a remote MAC.
+
+References
+----------
+    RFC 9135, section 4.1; RFC 7432, section 10.1.
+
+"""
+
+import pandas as pd
+
+from evpn_pcap.model import AnsweredBy, Rule, Severity, Tables
+from evpn_pcap.order import BEFORE, order
+from evpn_pcap.rules._found import gather, mac_words, tuples
+from evpn_pcap.rules._frames import frames_seen
+from evpn_pcap.rules._routes import moves
+
+SETTLED_NS = 1_000_000_000
+FRAMES_COUNT = 3
+SHOWN_COUNT = 10
+
+
+def find(tables: Tables) -> pd.DataFrame:
+    """Return one row per VNI and machine that kept the gateway MAC of its old VTEP."""
+    rows = tables.resolutions
+    told = rows[(rows["answered_by"] == AnsweredBy.GATEWAY) & rows["target_mac"].notna()]
+    told = told[["requester_mac", "ingress_vtep", "target_ip", "target_mac", "id", "frame_ids"]]
+    moved = moves(tables.routes).drop_duplicates(["vni", "mac", "next_hop", "advertised_ns"])
+    left = moved.merge(
+        told, left_on=["mac", "next_hop_before"], right_on=["requester_mac", "ingress_vtep"], how="inner",
+        suffixes=("", "_told"), validate="many_to_many",
+    )  # fmt: skip
+    here = _gateways_here(tables).rename(columns={"mac": "mac_here"})
+    left = left.merge(here, on=["next_hop", "target_ip"], how="inner", validate="many_to_many")
+    left = left[left["mac_here"] != left["target_mac"]]
+    sent = frames_seen(tables)[["source_mac", "destination_mac", "time_ns", "margin_ns", "frame_id", "packet"]]
+    sent = sent.rename(columns={"source_mac": "mac", "destination_mac": "target_mac"}).dropna()
+    pairs = left.merge(sent, on=["mac", "target_mac"], how="inner", suffixes=("", "_sent"), validate="many_to_many")
+    settled_ns = pairs["advertised_ns"] + SETTLED_NS
+    later = order(settled_ns, pairs["margin_ns"], pairs["time_ns"], pairs["margin_ns_sent"]) == BEFORE
+    late = pairs[later & (pairs["time_ns"] < pairs["withdrawn_ns"])].drop_duplicates("frame_id")
+    found = late.groupby(["vni", "mac", "target_mac", "mac_here"]).agg(
+        count=("packet", "nunique"), resolution_ids=("id", "first"), told_frames=("frame_ids_told", "first"),
+        move_frames=("frame_ids", "first"), frames=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])),
+        margin_ns=("margin_ns_sent", "max"),
+    ).reset_index()  # fmt: skip
+    found = found[found["count"] >= FRAMES_COUNT].sort_values("count", ascending=False, kind="stable")
+    found = found.drop_duplicates(["vni", "mac"])
+    mac, old, new = (mac_words(found[name]) for name in ("mac", "target_mac", "mac_here"))
+    return gather(
+        found.assign(
+            subject=mac,
+            detail=mac + " sent " + found["count"].astype("str") + " frames to " + old + ", the gateway is " + new,
+            resolution_ids=tuples(found["resolution_ids"]),
+            frame_ids=found["told_frames"] + found["move_frames"] + found["frames"],
+        )
+    )
+
+
+def _gateways_here(tables: Tables) -> pd.DataFrame:
+    """Return next_hop (a VTEP), target_ip and mac: the gateway's MAC as that VTEP answers or announces it itself."""
+    rows, events = tables.resolutions, tables.events
+    gateways = rows[rows["answered_by"] == AnsweredBy.GATEWAY]
+    answered = gateways[["ingress_vtep", "target_ip", "target_mac"]].set_axis(["next_hop", "target_ip", "mac"], axis=1)
+    at = events["point_id"].map(tables.points.set_index("point_id")["vtep_ip"])
+    is_local = (events["message"] == "announcement") & events["vni"].isna() & at.notna()
+    announced = events.assign(next_hop=at)[is_local & events["target_ip"].isin(gateways["target_ip"])]
+    crossed = events.loc[events["vni"].notna(), "transmission_id"]
+    announced = announced[~announced["transmission_id"].isin(crossed)]
+    announced = announced[["next_hop", "target_ip", "told_mac"]].set_axis(["next_hop", "target_ip", "mac"], axis=1)
+    return pd.concat([answered, announced]).dropna().drop_duplicates()
+
+
+RULE = Rule(
+    code="EVP027",
+    name="stale-gateway-in-guest",
+    severity=Severity.MEDIUM,
+    title="A moved machine still sends to its old VTEP's gateway MAC",
+    cause="The gateway's MAC differs between the VTEPs, and the machine's neighbour entry is still the old one.",
+    advice="Use one anycast MAC on all VTEPs; until then let the new VTEP announce its gateway after a move.",
+    rivals="The old VTEP's gateway is still reachable as a remote MAC.",
+    would_decide="`ip neigh` inside the machine.",
+    find=find,
+)
