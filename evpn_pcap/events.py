@@ -130,8 +130,8 @@ def _segments(rows: pd.DataFrame, packets: pd.DataFrame, points: pd.DataFrame) -
     """Return the broadcast domain of each frame: the VNI of its transmission, or where its sender is otherwise seen.
 
     A suppressed request is never seen inside VXLAN; the sender's other frames are, and tell the
-    VNI if there is just one. A frame that was seen only bare, and only where VXLAN is carried or
-    between VTEPs and BGP speakers, belongs to the underlay itself.
+    VNI if there is just one. A frame that was seen only bare, and only where VXLAN is carried,
+    between VTEPs and BGP speakers or from the MAC of one, belongs to the underlay itself.
     """
     carries = rows["point_id"].isin(points.loc[points["shows_vxlan"], "point_id"]) & rows["vni"].isna()
     bgp = packets[packets["protocol"] == "bgp"]
@@ -139,9 +139,23 @@ def _segments(rows: pd.DataFrame, packets: pd.DataFrame, points: pd.DataFrame) -
     is_between = (
         rows["sender_ip"].isin(speakers.dropna()) & rows["target_ip"].isin(speakers.dropna()) & rows["vni"].isna()
     )
-    is_underlay = (carries | is_between).groupby(rows["transmission_id"]).transform("all")
+    is_speaker = rows["source_mac"].isin(_underlay_macs(packets)) & rows["vni"].isna()
+    is_underlay = (carries | is_between | is_speaker).groupby(rows["transmission_id"]).transform("all")
     by_sender = rows.groupby("source_mac")["vni"].agg(["min", "max"])
     single = by_sender["min"].where(by_sender["min"] == by_sender["max"])
     vni = rows.groupby("transmission_id")["vni"].transform("first").fillna(rows["source_mac"].map(single))
     tag = rows["vlan_id"].astype("str").fillna("untagged")
     return ("vni:" + vni.astype("str")).where(vni.notna(), "vlan:" + tag).mask(is_underlay, "underlay")
+
+
+def _underlay_macs(packets: pd.DataFrame) -> pd.Series:
+    """Return the MACs that bare BGP is spoken from and that are never seen inside VXLAN: NICs of VTEPs and reflectors.
+
+    Where VXLAN is seen, BGP of its tunnels' ends only: machines behind a VTEP may speak BGP, too.
+    """
+    is_bare = packets["vni"].isna()
+    bgp = packets[(packets["protocol"] == "bgp") & is_bare]
+    ends = pd.concat([packets["outer_source_ip"], packets["outer_destination_ip"]]).dropna().unique()
+    of_tunnels = bgp["sender_ip"].isin(ends) | bgp["target_ip"].isin(ends)
+    spoken = bgp.loc[of_tunnels | (len(ends) == 0), "source_mac"].dropna()
+    return spoken[~spoken.isin(packets.loc[~is_bare, "source_mac"])].drop_duplicates()

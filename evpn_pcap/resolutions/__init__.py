@@ -12,6 +12,7 @@ from evpn_pcap.resolutions import aftermath, answers, context, evidence, placeme
 from evpn_pcap.resolutions.rows import Rows, find_rows
 
 FRAMES_SHOWN_COUNT = 12  # of the first request and of the first answer, each
+CLOCKS_APART_NS = 3_600_000_000_000  # machines that work together have clocks less than this apart
 
 
 def resolve(
@@ -49,7 +50,9 @@ def resolve(
     rows = rows.assign(is_silent=answers.silences(rows, anchors, points))
     rows = rows.assign(outcome=_outcomes(rows))
     rows = rows.assign(
-        answered_by=answers.answered_by(rows, told, answers.absent_answers(rows, told, seen, asked_back), places),
+        answered_by=answers.answered_by(
+            rows, told, answers.absent_answers(rows, told, seen, asked_back), points, places
+        ),
         assumptions=_assumptions(rows, gone, seen, asked_back),
     )
     rows = rows.join(context.route_states(rows, routes))
@@ -168,16 +171,28 @@ def _frames(rows: pd.DataFrame, requests: pd.DataFrame, told: pd.DataFrame, gone
 
 
 def _without_echoes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without what a host that is not aligned shows undecided and others show too.
+    """Return the rows without those that a host which is not aligned shows, and that another shows too.
 
     Such a host's sightings cannot be brought together with the others', so the same requests would
-    stand twice: they are left out where the other hosts show at least as many of them.
+    stand twice. Within an hour, which the clocks of machines that work together seldom differ by,
+    they are left out where others show at least as many of them, with an outcome that says no less.
     """
     key = ["kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
-    here = rows.groupby(["clock", *key], dropna=False)["frame_id"].transform("size")
-    is_doubtful = (rows["clock"] != "") & (rows["outcome"] == Outcome.UNDECIDED)
-    of_aligned = (rows["clock"] == "").groupby([rows[name] for name in key], dropna=False).transform("sum")
-    return rows[~(is_doubtful & (of_aligned >= here))]
+    told = rows.assign(is_decided=rows["outcome"] != Outcome.UNDECIDED, position=np.arange(len(rows)))
+    told = told.assign(count=told.groupby(["clock", *key], dropna=False)["position"].transform("size"))
+    doubtful = told.loc[told["clock"] != "", ["position", "clock", "time_ns", "outcome", "is_decided", "count", *key]]
+    pairs = doubtful.merge(
+        told[["clock", "time_ns", "outcome", "is_decided", "count", *key]],
+        on=key, how="inner", suffixes=("", "_other"), validate="many_to_many",
+    )  # fmt: skip
+    is_near = (pairs["time_ns"] - pairs["time_ns_other"]).abs() < CLOCKS_APART_NS
+    says_as_much = ~pairs["is_decided"] | (pairs["outcome"] == pairs["outcome_other"])
+    more = (pairs["count_other"] > pairs["count"]) | (
+        (pairs["count_other"] == pairs["count"]) & (pairs["clock_other"] < pairs["clock"])
+    )
+    has_all = pairs["clock_other"].eq("") & (pairs["count_other"] >= pairs["count"])
+    shown = pairs[(pairs["clock"] != pairs["clock_other"]) & is_near & says_as_much & (more | has_all)]
+    return rows[~told["position"].isin(shown["position"]).to_numpy()]
 
 
 def _selected(rows: pd.DataFrame, options: Options) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import pandas as pd
 from evpn_pcap.model import AnsweredBy, Kind, Options, Role
 from evpn_pcap.resolutions.placement import Placement, vtep_of
 
+GROUP_BIT = 1 << 40  # IEEE 802, I/G address bit of the first octet
 SILENCE_NS = 1_000_000_000  # no answer within this time is none
 
 
@@ -58,9 +59,9 @@ def natures(
     host; or the answer came out of the bridge device; or every table is known whole, and none has a
     route for the MAC: every VTEP advertises its machines' MACs, but not its own. A machine: its MAC
     has a MAC/IP route, or is a captured machine's own, or frames from the target address arrive from
-    another VTEP. Of the rest neither is known.
+    another VTEP. Of the rest neither is known. A MAC of zeros, or of a group, is nobody's.
     """
-    told_mac = rows["target_mac"]
+    told_mac = rows["target_mac"].mask((rows["target_mac"] == 0) | (rows["target_mac"] & GROUP_BIT != 0))
     is_gateway = (
         rows["target_ip"].isin(options.gateways)
         | rows["target_ip"].isin(placement.gateway_ips)
@@ -96,7 +97,9 @@ def _out_of_bridge(answers: pd.DataFrame) -> pd.Index:
     return pd.Index(seen.loc[came_out, "row_id"].unique())
 
 
-def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.Index, placement: Placement) -> pd.Series:
+def answered_by(
+    rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.Index, points: pd.DataFrame, placement: Placement
+) -> pd.Series:
     """Return who answered each row, as far as it is proven.
 
     `absent`: rows whose answering machine is known not to have sent the answer (its own
@@ -109,6 +112,7 @@ def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.Index, pla
         first["vni"].isna()
         & (first["at_role"].isin([Role.VM, Role.TAP]))
         & (first["at_station_mac"] == first["told_mac"])
+        & ~first["at_station_mac"].isin(_ends_at_several(points))
     )
     elsewhere = first["vni"].isna() & first["at_vtep_ip"].notna() & ingress.notna() & (first["at_vtep_ip"] != ingress)
     from_target = rows.index.isin(first.loc[arrived | at_origin | elsewhere, "row_id"])
@@ -142,6 +146,15 @@ def answered_by(rows: pd.DataFrame, answers: pd.DataFrame, absent: pd.Index, pla
         ),
         index=rows.index,
     )
+
+
+def _ends_at_several(points: pd.DataFrame) -> pd.Index:
+    """Return the MACs that are an end of every unicast frame at points of several hypervisors: an anycast gateway's,
+    or a machine's that has moved; such a point does not tell whose link it is.
+    """
+    at = points[points["is_hypervisor"].fillna(value=False).astype(bool) & points["station_mac"].notna()]
+    hosts = at.groupby("station_mac")["host"].nunique()
+    return hosts.index[hosts > 1]
 
 
 def absent_answers(

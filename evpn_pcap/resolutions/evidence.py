@@ -36,8 +36,10 @@ def own_hosts(points: pd.DataFrame) -> pd.DataFrame:
 def ingress_vteps(rows: pd.DataFrame, requests: pd.DataFrame, points: pd.DataFrame, placement: Placement) -> pd.Series:
     """Return the VTEP that each row's requester sits behind; missing where nothing tells.
 
-    The outer source of its own copies; else where its MAC sits; else the hypervisor that saw the
-    request bare, if that one's underlay was captured and showed no copy arriving.
+    The outer source of its own copies; else the one hypervisor at which its first frame entered (it
+    showed the frame bare, and its underlay covers the moment and showed no copy arriving: whatever
+    routes still say of a machine that has just moved); else where its MAC sits; else the hypervisor
+    that saw the request bare, if that one's underlay was captured and showed no copy arriving.
     """
     copies = requests[requests["vni"].notna()].sort_values(["time_ns", "frame_id"], kind="stable")
     by_copy = copies.groupby("row_id")["outer_source_ip"].first().reindex(rows.index)
@@ -47,7 +49,8 @@ def ingress_vteps(rows: pd.DataFrame, requests: pd.DataFrame, points: pd.DataFra
     bare = bare[~bare["row_id"].isin(copies["row_id"])]
     here = bare.groupby("row_id")["at_vtep_ip"].agg(["nunique", "first"])
     by_bridge = here["first"].where(here["nunique"] == 1).reindex(rows.index)
-    return by_copy.fillna(by_place).fillna(by_bridge).astype("str")
+    by_entry = rows["transmission_id"].map(placement.entered)
+    return by_copy.fillna(by_entry).fillna(by_place).fillna(by_bridge).astype("str")
 
 
 def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unanswered_at: pd.DataFrame) -> pd.DataFrame:

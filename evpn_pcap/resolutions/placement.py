@@ -14,7 +14,8 @@ class Placement:
     """Everything that tells where MACs sit.
 
     `placed`: mac, vtep_ip, time_ns of frames that show where they come from, by time: inside VXLAN,
-    or bare at a hypervisor that they did not arrive at. `told`: mac, vtep_ip, advertised_ns,
+    or bare at a hypervisor that they did not arrive at. `entered`: transmission_id -> VTEP of the
+    latter, where it is one. `told`: mac, vtep_ip, advertised_ns,
     withdrawn_ns of MAC/IP routes. `stated`: VTEP of a MAC by the fabric file. `gateway_macs`: MACs
     that several VTEPs use as their own (anycast gateway). `gateway_ips`: addresses of routes with
     the default gateway community. `vnis`: the VNI of each MAC that is seen in just one. `tunnels`:
@@ -22,6 +23,7 @@ class Placement:
     """
 
     placed: pd.DataFrame
+    entered: pd.Series
     told: pd.DataFrame
     stated: dict[int, str]
     gateway_macs: frozenset[int]
@@ -47,13 +49,18 @@ def find_placement(
     told = told.assign(vtep_ip=next_hop)[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
 
     read = ["mac", "vtep_ip", "time_ns", "margin_ns"]
-    placed = pd.concat([inside[read], _sent_here(events, points)[read]], ignore_index=True)
+    sent_here = _sent_here(events, points)
+    at_entry = sent_here.groupby("transmission_id")["vtep_ip"].agg(["nunique", "first"])
+    placed = pd.concat([inside[read], sent_here[read]], ignore_index=True)
     vteps = placed.groupby("mac")["vtep_ip"].nunique()
     several = set(vteps[vteps > 1].index.astype(int))
     gateway_macs = frozenset(several - set(told["mac"].dropna().astype(int))) if len(told) else frozenset()
     placed = placed[(placed["margin_ns"] != FOREVER) & ~placed["mac"].isin(gateway_macs)]
     placed = placed.sort_values("time_ns", kind="stable")[["mac", "vtep_ip", "time_ns"]]
-    return Placement(placed, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels)
+    entered = at_entry.loc[at_entry["nunique"] == 1, "first"]
+    return Placement(
+        placed, entered, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels
+    )
 
 
 def _names_no_tunnel(told: pd.DataFrame, events: pd.DataFrame, inside: pd.DataFrame) -> pd.Series:
@@ -70,13 +77,14 @@ def _speakers(told: pd.DataFrame) -> pd.Series:
 
 
 def _sent_here(events: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return requests that a hypervisor shows bare and not arriving inside VXLAN: their senders sit behind it.
+    """Return requests and announcements that a hypervisor shows bare and not arriving inside VXLAN: their senders
+    sit behind it.
 
     Its underlay must cover the moment. Answers do not count: a proxied one bears another's MAC.
     """
     underlay = points[points["shows_vxlan"] & points["vtep_ip"].notna()].groupby("host")
     covered = underlay.agg(vtep_ip=("vtep_ip", "first"), from_ns=("first_ns", "min"), to_ns=("last_ns", "max"))
-    asks = events[(events["message"] == "request") & (events["segment"] != "underlay")]
+    asks = events[events["kind"].notna() & (events["segment"] != "underlay")]
     asks = asks.merge(covered, on="host", how="inner", validate="many_to_one")
     arrived = asks[asks["vni"].notna() & (asks["outer_source_ip"] != asks["vtep_ip"])]
     bare = asks[asks["vni"].isna() & asks["captured_ns"].between(asks["from_ns"], asks["to_ns"])]
