@@ -49,8 +49,8 @@ def ingress_vteps(rows: pd.DataFrame, requests: pd.DataFrame, points: pd.DataFra
     bare = bare[~bare["row_id"].isin(copies["row_id"])]
     here = bare.groupby("row_id")["at_vtep_ip"].agg(["nunique", "first"])
     by_bridge = here["first"].where(here["nunique"] == 1).reindex(rows.index)
-    by_entry = rows["transmission_id"].map(placement.entered)
-    return by_copy.fillna(by_entry).fillna(by_place).fillna(by_bridge).astype("str")
+    by_entry = rows["transmission_id"].map(placement.entered).astype("str")
+    return by_copy.astype("str").fillna(by_entry).fillna(by_place).fillna(by_bridge).astype("str")
 
 
 def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unanswered_at: pd.DataFrame) -> pd.DataFrame:
