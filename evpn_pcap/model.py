@@ -332,6 +332,7 @@ class Tables:
     sessions: "pd.DataFrame"
     flows: "pd.DataFrame"
     resolutions: "pd.DataFrame"
+    aftermaths: "pd.DataFrame"
     anomalies: "pd.DataFrame"
 
 

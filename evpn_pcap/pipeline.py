@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from evpn_pcap import columns
+from evpn_pcap.aftermaths import find_aftermaths
 from evpn_pcap.clocks import compare_clocks, fit_clocks, on_common_clock
 from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.events import find_events
@@ -64,6 +65,7 @@ def analyze_decoded(
     covered = _with_coverage(points, clocks)
     flows = find_flows(anchors, covered, alignment.margins)
     resolutions = resolve(events, covered, anchors, routes, sessions, options)
+    aftermaths = find_aftermaths(resolutions, events, anchors, points)
 
     anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies, odd])
     tables = Tables(
@@ -78,6 +80,7 @@ def analyze_decoded(
         sessions,
         flows,
         resolutions,
+        aftermaths,
         anomalies,
     )
     findings = apply_rules(load_rules(), tables)

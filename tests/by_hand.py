@@ -161,6 +161,7 @@ def tables(**other):
         "snapshots",
         "sessions",
         "flows",
+        "aftermaths",
         "anomalies",
     )
     empty = {name: getattr(columns, name.upper()).empty() for name in names}

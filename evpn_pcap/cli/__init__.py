@@ -13,7 +13,20 @@ from typing import NoReturn
 
 import typer
 
-from evpn_pcap.cli import align, analyze, clocks, events, flows, packets, plot, report, resolutions, routes, tables
+from evpn_pcap.cli import (
+    aftermaths,
+    align,
+    analyze,
+    clocks,
+    events,
+    flows,
+    packets,
+    plot,
+    report,
+    resolutions,
+    routes,
+    tables,
+)
 from evpn_pcap.cli.options import flattened
 from evpn_pcap.cli.output import say
 from evpn_pcap.cli.status import ExitStatus
@@ -29,6 +42,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "flows": flows.flows,
     "routes": routes.routes,
     "resolutions": resolutions.resolutions,
+    "aftermaths": aftermaths.aftermaths,
     "report": report.report,
     "tables": tables.tables,
 }

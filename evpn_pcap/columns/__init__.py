@@ -7,15 +7,16 @@ made once for each distinct address of a buffer, never for each packet.
 
 from evpn_pcap.columns.captured import ANCHORS, ANOMALIES, INTERFACES, PACKETS, SEGMENTS
 from evpn_pcap.columns.control import ROUTE_KEY, ROUTES, SESSIONS, SNAPSHOTS, STREAM_BYTES, UPDATES
-from evpn_pcap.columns.judged import FOUND, RESOLUTIONS
+from evpn_pcap.columns.judged import AFTERMATHS, FOUND, RESOLUTIONS
 from evpn_pcap.columns.seen import EVENTS, FLOWS, POINTS
 
 TABLES = (
     *(INTERFACES, POINTS, PACKETS, ANCHORS, SEGMENTS, STREAM_BYTES, UPDATES, SESSIONS, SNAPSHOTS, ROUTES),
-    *(EVENTS, FLOWS, RESOLUTIONS, FOUND, ANOMALIES),
+    *(EVENTS, FLOWS, RESOLUTIONS, AFTERMATHS, FOUND, ANOMALIES),
 )
 
 __all__ = [
+    "AFTERMATHS",
     "ANCHORS",
     "ANOMALIES",
     "EVENTS",

@@ -1,6 +1,22 @@
 """Tables of verdicts: resolutions, and what the rules found."""
 
-from evpn_pcap.columns.kinds import COUNT, ID, IDS, IP, MAC, MAYBE_SPAN, TEXT, TEXTS, VNI, WORD
+from evpn_pcap.columns.kinds import (
+    CODE,
+    COUNT,
+    FLAG,
+    FRAME,
+    ID,
+    IDS,
+    IP,
+    MAC,
+    MAYBE_ID,
+    MAYBE_SPAN,
+    SPAN,
+    TEXT,
+    TEXTS,
+    VNI,
+    WORD,
+)
 from evpn_pcap.columns.shared import COMMON_TIME, MARGIN
 from evpn_pcap.table import Column, Table
 
@@ -35,6 +51,25 @@ RESOLUTIONS = Table(
         Column("requester_host", WORD, "host whose own request it is, where captured"),
         Column("assumptions", TEXTS, "what the outcome rests on beside the frames"),
         Column("frame_ids", IDS, "the frames that prove it, in order of time"),
+    ),
+    ("id",),
+)
+
+AFTERMATHS = Table(
+    "AFTERMATHS",
+    "one row per resolution or refresh after which a frame with the resolved address was seen",
+    (
+        Column("id", ID, "the row of RESOLUTIONS"),
+        Column("host", WORD, "on whose clock the spans are measured: the requester's own, else the nearest to it"),
+        Column("first_frame_id", FRAME, "first frame that the requester sent to the resolved MAC (or IP) after the request, as that host shows it"),
+        Column("destination_ip", IP, "whom the frame is for: the target, or someone behind a gateway"),
+        Column("ip_protocol", CODE, "IANA protocol number"),
+        Column("hosts", TEXTS, "hosts that show this frame, in order of time on the common clock; those that are not aligned last"),
+        Column("reached_link", FLAG, "the link of the machine with that MAC shows it; missing where no such link was captured"),
+        Column("is_answered", FLAG, "a frame came back to it within 3 s, ends, protocol and ports turned round; missing where none was due, or none would have been seen"),
+        Column("answer_frame_id", MAYBE_ID, "the first that came back"),
+        Column("used_after_ns", SPAN, "first request to first frame"),
+        Column("answered_after_ns", MAYBE_SPAN, "first request to the first frame that came back: how long the requester waited for its first success"),
     ),
     ("id",),
 )

@@ -37,6 +37,10 @@ def find_flows(anchors: pd.DataFrame, points: pd.DataFrame, margins: PairMargins
         return columns.FLOWS.empty()
     matched, missing = _sent(steps, frames, margins)
     fate = fates(missing, matched, frames, places, ways(missing, matched, sightings, places, edges))
+    is_open = (fate == LOST) & ~steps["is_direction_known"].to_numpy(bool)[
+        missing["step"]
+    ]  # perhaps it came from there
+    fate[is_open] = UNDECIDED
     told = _named(steps, frames, places)
     told |= {
         "matched_packet_count": np.bincount(matched["step"], minlength=len(steps)),
