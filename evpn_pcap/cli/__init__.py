@@ -46,7 +46,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "report": report.report,
     "tables": tables.tables,
 }
-PLOTS: dict[str, Callable[..., int]] = {"timeline": plot.timeline}
+PLOTS: dict[str, Callable[..., int]] = {"timeline": plot.timeline, "ladder": plot.ladder}
 
 
 def _assembled(commands: dict[str, Callable[..., int]], words: str) -> typer.Typer:

@@ -205,12 +205,18 @@ def flattened(command: Callable[..., int]) -> Callable[..., None]:
         grouped = {name: group(**{f.name: values.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
         raise typer.Exit(command(**grouped, **values))
 
-    spread = [_parameter(one) for group in groups.values() for one in fields(group)]
-    spread += [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    shared = [_parameter(one) for group in groups.values() for one in fields(group)]
+    spread = [*filter(_is_argument, own), *shared, *(one for one in own if not _is_argument(one))]
     call.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]  # what inspect.signature looks for
     call.__annotations__ = {one.name: one.annotation for one in spread}
     call.__doc__ = command.__doc__
     return call
+
+
+def _is_argument(one: inspect.Parameter) -> bool:
+    """Return whether a parameter is told by its place: such come before the captures."""
+    return any(isinstance(part, typer.models.ArgumentInfo) for part in getattr(one.annotation, "__metadata__", ()))
 
 
 def _parameter(one: "Field[Any]") -> inspect.Parameter:

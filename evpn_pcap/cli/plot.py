@@ -1,5 +1,6 @@
 """`plot`: figures."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,31 +14,52 @@ from evpn_pcap.errors import OptionError
 _SUFFIXES = (".svg", ".png", ".pdf")
 
 
-def timeline(
+FigureFile = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="The file to write; of plots: .svg, .png or .pdf.", show_default=False
+    ),
+]
+
+
+def timeline(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: Words, output: FigureFile) -> int:
+    """Draw every resolution over time, a lane a question, and when the target's route was in force.
+
+    Example: evpn-pcap plot timeline captures/ -o timeline.svg
+    """
+    file_type = _type_of(output)
+    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
+    from evpn_pcap.plots import picture, timeline  # matplotlib: only for figures
+
+    write_whole(output, picture(timeline.draw, analysis.tables, file_type))
+    return status
+
+
+def ladder(
     reading: Reading,
     scope: Scope,
     clock: Clock,
     gating: Gating,
     words: Words,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="The file to write; of plots: .svg, .png or .pdf.",
-            show_default=False,
-        ),
+    resolution_id: Annotated[
+        int, typer.Argument(metavar="ID", help="Number of the resolution, as `resolutions` prints it.", min=1)
     ],
+    output: FigureFile,
 ) -> int:
-    """Draw every resolution over time, a lane a question, and when the target's route was in force.
+    """Draw one resolution and its aftermath from host to host: request, copies, answer, first frame, UPDATEs, margins.
 
-    Example: evpn-pcap plot timeline captures/ -o timeline.svg
+    Example: evpn-pcap plot ladder 4 captures/ -o ladder.svg
     """
+    file_type = _type_of(output)
+    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
+    from evpn_pcap.plots import ladder, picture  # matplotlib: only for figures
+
+    write_whole(output, picture(partial(ladder.draw, resolution_id=resolution_id), analysis.tables, file_type))
+    return status
+
+
+def _type_of(output: Path) -> str:
+    """Return what kind of figure a file name asks for. Raises OptionError."""
     if output.suffix.lower() not in _SUFFIXES:
         raise OptionError(f"-o {output}: a figure ends in {', '.join(_SUFFIXES)}")
-    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
-    from evpn_pcap.plots import picture, timeline  # matplotlib: only for figures
-
-    write_whole(output, picture(timeline.draw, analysis.tables, output.suffix.lower().removeprefix(".")))
-    return status
+    return output.suffix.lower().removeprefix(".")
