@@ -14,9 +14,6 @@ HOST_SETTINGS: dict[str, int | str] = {
     "net.ipv6.conf.all.forwarding": 1,
     "net.ipv6.conf.default.forwarding": 1,
     "net.ipv6.conf.default.dad_transmits": 0,  # bridges are there long before anyone captures
-    "net.bridge.bridge-nf-call-arptables": 0,
-    "net.bridge.bridge-nf-call-iptables": 0,
-    "net.bridge.bridge-nf-call-ip6tables": 0,
 }
 L3_BRIDGE_MAC = "9a:f0:70:00:00:{number:02x}"  # the router's MAC that a VTEP advertises
 
@@ -47,6 +44,7 @@ def make_underlay(fabric: Fabric, spine: str, hosts: dict[str, str]) -> None:
         ]
     for namespace in hosts.values():
         namespaces.write(namespace, HOST_SETTINGS)
+        namespaces.unfilter_bridges(namespace)
     namespaces.batch(spine, lines)
     for name, namespace in hosts.items():
         length = 64 if fabric.underlay == "ipv6" else 24

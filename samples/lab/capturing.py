@@ -1,5 +1,6 @@
 """Ways of capturing, as values, and the recorder that captures a world in one of them (tcpdump, dumpcap, gzip)."""
 
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from samples.lab import bridges, guests, namespaces
 EVERY_POINT = ("vm", "tap", "bridge", "vxlan", "underlay")
 SETTLE_S = 1.2  # the kernel hands a block of frames over after a second at the latest
 PATIENCE_S = 10.0
+SAID_OCTETS = 65_536
 _SEVERAL = "several"  # the point of a dumpcap file with all of a host's interfaces
 _POINTS = {guests.NIC: "vm", "tap": "tap", "vxlan_": "vxlan", bridges.UPLINK: "underlay", "lo": ""}
 _LISTENING = re.compile("listening on|Capturing on|File: ")
@@ -178,7 +180,7 @@ class Recorder:
         end = time.monotonic() + PATIENCE_S
         for one in self._running:
             while not one.is_ready:
-                said = Path(f"/proc/self/fd/{one.errors.fileno()}").read_text(encoding="utf-8", errors="replace")
+                said = os.pread(one.errors.fileno(), SAID_OCTETS, 0).decode(errors="replace")  # the program's place stays
                 one.is_ready = _LISTENING.search(said) is not None
                 if not one.is_ready and (one.program.poll() is not None or time.monotonic() > end):
                     raise namespaces.CommandError(f"{one.file}: {' '.join(one.line)}: {said.strip()}")

@@ -196,6 +196,7 @@ class Ground:
         for namespace in (spine, self.wires):
             namespaces.run("", "ip", "netns", "add", namespace)
         namespaces.write(self.wires, guests.QUIET)
+        namespaces.unfilter_bridges(self.wires)
         bridges.make_underlay(self.fabric, spine, {host.name: host.namespace for host in self.hosts()})
         for host in self.hypervisors():
             bridges.make_vtep(self.fabric, host.name, host.namespace)

@@ -15,9 +15,6 @@ WIRES = "wires"  # the namespace of all wires
 QUIET: dict[str, int | str] = {
     "net.ipv6.conf.all.disable_ipv6": 1,
     "net.ipv6.conf.default.disable_ipv6": 1,
-    "net.bridge.bridge-nf-call-arptables": 0,
-    "net.bridge.bridge-nf-call-iptables": 0,
-    "net.bridge.bridge-nf-call-ip6tables": 0,
 }
 
 

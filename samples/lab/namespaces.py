@@ -52,6 +52,12 @@ def write(namespace: str, settings: Mapping[str, int | str]) -> None:
     run(namespace, "sysctl", "-q", "-w", *(f"{name}={value}" for name, value in settings.items()))
 
 
+def unfilter_bridges(namespace: str) -> None:
+    """Keep iptables out of a namespace's bridges, where the kernel has br_netfilter at all."""
+    if Path("/proc/sys/net/bridge").is_dir():
+        write(namespace, {f"net.bridge.bridge-nf-call-{table}": 0 for table in ("arptables", "iptables", "ip6tables")})
+
+
 def packet_socket(namespace: str, interface: str, protocol: int = ETH_P_ALL) -> socket.socket:
     """Return an AF_PACKET socket bound to an interface of a namespace; it serves any thread. Raises OSError."""
 
