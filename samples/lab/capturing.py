@@ -127,6 +127,8 @@ class Recorder:
             one.errors.close()
             found = [int(count) for count in (*_DROPPED.findall(said), *_DUMPCAP_DROPPED.findall(said))]
             self.drops[one.file] = sum(found)
+            if (path := self.folder / one.file).exists() and not path.stat().st_size:
+                path.unlink()  # killed before it wrote its first block: no capture
         self._running.clear()
 
     def _take(self, details: dict[str, Any]) -> None:
@@ -180,7 +182,9 @@ class Recorder:
         end = time.monotonic() + PATIENCE_S
         for one in self._running:
             while not one.is_ready:
-                said = os.pread(one.errors.fileno(), SAID_OCTETS, 0).decode(errors="replace")  # the program's place stays
+                said = os.pread(one.errors.fileno(), SAID_OCTETS, 0).decode(
+                    errors="replace"
+                )  # the program's place stays
                 one.is_ready = _LISTENING.search(said) is not None
                 if not one.is_ready and (one.program.poll() is not None or time.monotonic() > end):
                     raise namespaces.CommandError(f"{one.file}: {' '.join(one.line)}: {said.strip()}")

@@ -22,7 +22,9 @@ class Changes(Ground):
                 if arp_accept:
                     settings = {f"net.ipv4.conf.{device}.arp_accept": 1}
                     namespaces.write(self.host(vtep).namespace, settings)
-                namespaces.batch(self.host(vtep).namespace, bridges.gateway_lines(self.fabric, self.fabric.vnet(vnet)))
+                namespaces.batch(
+                    self.host(vtep).namespace, bridges.gateway_lines(self.fabric, self.fabric.vnet(vnet), "replace")
+                )
 
     def remove_gateway(self, vnet: str) -> None:
         """Take the gateway's addresses from every VTEP."""
@@ -92,6 +94,19 @@ class Changes(Ground):
         """Delete a MAC from a VTEP's bridge table: frames to it are then flooded."""
         with self.deed("forget_mac", vtep=vtep, vnet=vnet, mac=mac):
             self.run(vtep, "bridge", "fdb", "del", mac, "dev", self.vxlan(vtep, vnet), "master", check=False)
+
+    def forget_local_mac(self, vm: str) -> None:
+        """Delete a guest's MAC from its own VTEP's bridge table: its routes are withdrawn until it speaks again."""
+        guest = self.guests[vm]
+        with self.deed("forget_local_mac", vm=vm, vtep=guest.vtep):
+            self.run(guest.vtep, "bridge", "fdb", "del", guest.mac, "dev", guest.tap, "master", check=False)
+
+    def proxy_at_port(self, vm: str, on: bool) -> None:
+        """Let a guest's port answer ARP for whom the bridge knows (proxy_arp), whatever is flooded besides."""
+        guest = self.guests[vm]
+        with self.deed("proxy_at_port", vm=vm, vtep=guest.vtep, on=on):
+            line = f"link set {guest.tap} type bridge_slave proxy_arp {'on' if on else 'off'}"
+            namespaces.batch(self.host(guest.vtep).namespace, [line])
 
     def refuse_routes(self, vtep: str, remote: str, kind: str) -> None:
         """Let a VTEP ignore the routes of a kind from another: "multicast" (type 3: its flood list) or "macip"."""

@@ -71,6 +71,14 @@ def plug(vm: str, wires: str, vtep_namespace: str, master: str, vlan: int | None
     )
 
 
+def replug(vm: str, wires: str, vtep_namespace: str, master: str, vlan: int | None) -> None:
+    """Give the guest a port on another VTEP that learns no MAC; the old port stays, with nobody behind it."""
+    wire = _wire(vm)
+    namespaces.batch(wires, [f"link set {wire}p nomaster", f"link set {wire}p name {wire}o"])
+    plug(vm, wires, vtep_namespace, master, vlan)
+    namespaces.batch(vtep_namespace, [f"link set {tap_name(vm)} type bridge_slave learning off"])
+
+
 def unplug(vm: str, wires: str) -> None:
     """Cut the wire on the VTEP's side: the port is gone, the NIC keeps its carrier."""
     namespaces.batch(wires, [f"link del {_wire(vm)}p"])

@@ -51,6 +51,17 @@ class Tenancy(Ground):
                 for ip in (*source.ipv6, source.link_local):
                     send(source.namespace, guests.NIC, frames.unsolicited_advertisement(source.mac, ip))
 
+    def move_to_deaf_port(self, vm: str, vtep: str) -> None:
+        """Move a guest to a port that does not learn MACs, while its old VTEP's port stays up with nobody behind it."""
+        source = self.guests[vm]
+        with self.deed("move_to_deaf_port", vm=vm, source=source.vtep, destination=vtep):
+            guests.replug(
+                vm, self.wires, self.host(vtep).namespace, self.bridge(vtep, source.vnet), _vlan(self, source.vnet)
+            )
+            _appears(self, vtep, source.tap)
+            self.homes.append((time.time_ns(), vm, vtep))
+            self.guests[vm] = replace(source, vtep=vtep)
+
     def freeze(self, vm: str) -> None:
         """Let a guest die without its VTEP noticing: its NIC is dead, its port stays up."""
         with self.deed("freeze", vm=vm):
@@ -134,9 +145,12 @@ class Tenancy(Ground):
 
 
 def _plug(stage: Ground, vm: str, vtep: str, vnet: str) -> None:
-    vlan = stage.fabric.vnet(vnet).vlan if stage.fabric.bridges == "vlan-aware" else None
-    guests.plug(vm, stage.wires, stage.host(vtep).namespace, stage.bridge(vtep, vnet), vlan)
+    guests.plug(vm, stage.wires, stage.host(vtep).namespace, stage.bridge(vtep, vnet), _vlan(stage, vnet))
     _appears(stage, vtep, guests.tap_name(vm))
+
+
+def _vlan(stage: Ground, vnet: str) -> int | None:
+    return stage.fabric.vnet(vnet).vlan if stage.fabric.bridges == "vlan-aware" else None
 
 
 def _appears(stage: Ground, host: str, interface: str) -> None:

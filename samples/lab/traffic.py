@@ -1,6 +1,9 @@
 """What hosts of the lab send: pings and resolutions, probes and announcements, each one a deed of the world."""
 
+import socket
 import subprocess
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -11,6 +14,9 @@ from samples.lab.guests import Guest
 
 ECHO_TIMEOUT_S = "1"
 ECHO_INTERVAL_S = "0.2"
+ECHO_STEP_S = 0.1
+LONGEST_FRAME = 2048
+ONCE_IN_NS = 500_000_000
 
 
 def protocol_of(target: str) -> str:
@@ -111,6 +117,12 @@ class Traffic(Ground):
         with self.deed("send_frame", vm=vm, frame=what):
             send(self.host(vm).namespace, guests.NIC, frame)
 
+    def echo_broadcasts(self, vm: str, seconds: float, frame_kind: int) -> None:
+        """Let a guest send every broadcast of an EtherType back as it came, in the background, for some seconds."""
+        with self.deed("echo_broadcasts", vm=vm, seconds=seconds):
+            opened = self.packet_socket(vm, guests.NIC, frame_kind)
+            threading.Thread(target=_echo, args=(opened, time.monotonic() + seconds), daemon=True).start()
+
     @contextmanager
     def stream(self, vm: str, target: str, count: int, interval_s: float) -> Iterator[None]:
         """Ping in the background while the block runs; leaving it waits for the last echo."""
@@ -132,6 +144,22 @@ def targets_of(guest: Guest) -> Iterator[str]:
     yield from guest.ipv4
     yield from guest.ipv6
     yield guest.link_local
+
+
+def _echo(opened: socket.socket, end: float) -> None:
+    """Return each broadcast once: what came back from the fabric is known by its octets."""
+    returned: set[tuple[bytes, int]] = set()
+    with opened:
+        opened.settimeout(ECHO_STEP_S)
+        while time.monotonic() < end:
+            try:
+                frame, origin = opened.recvfrom(LONGEST_FRAME)
+            except TimeoutError:
+                continue
+            key = (frame, time.monotonic_ns() // ONCE_IN_NS)
+            if origin[2] == socket.PACKET_BROADCAST and key not in returned:
+                returned.add(key)
+                opened.send(frame)
 
 
 def _ping(guest: Guest, target: str, count: int, interval_s: str = ECHO_INTERVAL_S) -> list[str]:

@@ -68,6 +68,7 @@ SCENARIOS = (
         "busy-thousand",
         "the same with more than a thousand resolutions",
         partial(drive, rounds=190),
+        made_for=("gateway-primed",),
         fabrics=("six",),
         capture="each",
         seconds=60,

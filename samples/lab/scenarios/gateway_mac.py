@@ -12,8 +12,8 @@ def drive(world: World) -> None:
     open_primed(world, "vm1", "vm2")
     world.resolve("vm1", ipv4(world, "vm2"))
     world.move("vm1", world.guests["vm2"].vtep, "gratuitous")
-    world.wait(0.7)
-    world.ping("vm1", gateway(world, "vm1"), count=4)
+    world.wait(1.5)
+    world.ping("vm1", gateway(world, "vm1"), count=10)
     prime(world, "vm1")
     world.wait(0.3)
 
@@ -22,7 +22,7 @@ SCENARIO = Scenario(
     "gateway-mac",
     "the anycast gateway answers with two MACs; a guest that moved keeps the old one",
     drive,
-    made_for=("gateway-mac-differs", "stale-gateway-in-guest"),
+    made_for=("gateway-mac-differs", "stale-gateway-in-guest", "gateway-primed", "unknown-unicast"),
     fabrics=("proxmox", "vlan-aware", "reflector", "pair"),
     seconds=14,
 )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from samples.lab.story import FIRST, Scenario, elsewhere, ipv4, open_primed, resolve_both
+from samples.lab.story import FIRST, Scenario, elsewhere, ipv4, open_primed, prime, resolve_both
 from samples.lab.world import World
 
 
@@ -12,6 +12,9 @@ def drive(world: World, how: str, accepts: bool) -> None:
     world.accept_untracked(FIRST, accepts)
     resolve_both(world, "vm1", "vm2")
     home = world.guests["vm2"].vtep
+    if not accepts:
+        _move_unheard(world)
+        return
     for destination in (elsewhere(world, "vm1", "vm2"), home):
         world.move("vm2", destination, how)
         world.resolve("vm1", ipv4(world, "vm2"))  # in the middle of it
@@ -21,6 +24,17 @@ def drive(world: World, how: str, accepts: bool) -> None:
         world.wait(0.5)
         resolve_both(world, "vm1", "vm2")  # its own traffic has told everyone
         world.wait(0.5)
+
+
+def _move_unheard(world: World) -> None:
+    """The announcement teaches the new VTEP the MAC and nothing else; seconds later an exchange teaches the address."""
+    world.move("vm2", elsewhere(world, "vm1", "vm2"), "gratuitous")
+    for _ in range(3):
+        world.wait(2.2)
+        world.probe("vm1", ipv4(world, "vm2"))  # asks nobody: kept off the fabric
+    prime(world, "vm2")
+    world.resolve("vm1", ipv4(world, "vm2"))
+    world.wait(0.5)
 
 
 def _scenario(name: str, story: str, how: str, accepts: bool, made_for: tuple[str, ...] = ()) -> Scenario:

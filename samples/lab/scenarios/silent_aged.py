@@ -32,6 +32,8 @@ def _scenario(name: str, ageing_s: int, made_for: tuple[str, ...], fabrics: tupl
 
 
 SCENARIOS = (
-    _scenario("silent-aged", SHORT_S, (), ("proxmox", "vlan-aware", "reflector", "pair")),
-    _scenario("silent-aged-slow", USUAL_S, ("silent-host-aged",), ("proxmox",)),  # the kernel's own ageing time
+    _scenario("silent-aged", SHORT_S, ("gateway-primed",), ("proxmox", "vlan-aware", "reflector", "pair")),
+    _scenario(
+        "silent-aged-slow", USUAL_S, ("silent-host-aged", "gateway-primed"), ("proxmox",)
+    ),  # the kernel's own ageing time
 )

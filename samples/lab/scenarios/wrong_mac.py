@@ -14,10 +14,10 @@ def drive(world: World) -> None:
     world.resolve("vm1", target)
     world.change_mac("vm2", NEW_MAC)
     world.announce("vm2", target)  # kept off the fabric
-    world.wait(0.5)
+    world.wait(2.5)
     for _ in range(2):
         world.resolve("vm1", target)
-        world.wait(0.3)
+        world.wait(0.5)
     world.resolve("vm2", gateway(world, "vm2"))
     world.wait(0.6)
     world.resolve("vm1", target)

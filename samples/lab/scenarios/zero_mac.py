@@ -25,6 +25,6 @@ SCENARIO = Scenario(
     "zero-mac",
     "an answer with the MAC 00:00:00:00:00:00",
     drive,
-    made_for=("zero-mac-reply", "no-svi-address"),
+    made_for=("zero-mac-reply",),
     seconds=10,
 )
