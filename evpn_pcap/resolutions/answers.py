@@ -57,17 +57,19 @@ def natures(
 
     A gateway: stated; or the answer gives a MAC that several VTEPs use and none advertises as a
     host; or the answer came out of the bridge device; or every table is known whole, and none has a
-    route for the MAC: every VTEP advertises its machines' MACs, but not its own. A machine: its MAC
-    has a MAC/IP route, or is a captured machine's own, or frames from the target address arrive from
-    another VTEP. Of the rest neither is known. A MAC of zeros, or of a group, is nobody's.
+    route for the MAC or the address: every VTEP advertises its machines' MACs, but not its own. A
+    machine: its MAC or address has a MAC/IP route, or the MAC is a captured machine's own, or frames
+    from the target address arrive from another VTEP. Of the rest neither is known. A MAC of zeros,
+    or of a group, is nobody's.
     """
     told_mac = rows["target_mac"].mask((rows["target_mac"] == 0) | (rows["target_mac"] & GROUP_BIT != 0))
+    is_told = told_mac.isin(placement.told["mac"].dropna()) | rows["target_ip"].isin(placement.told["ip"].dropna())
     is_gateway = (
         rows["target_ip"].isin(options.gateways)
         | rows["target_ip"].isin(placement.gateway_ips)
         | told_mac.isin(placement.gateway_macs)
         | rows.index.isin(_out_of_bridge(answers))
-        | (rows["is_table_whole"] & told_mac.notna() & ~told_mac.isin(placement.told["mac"].dropna()))
+        | (rows["is_table_whole"] & told_mac.notna() & ~is_told)
     )
     stations = points.loc[points["role"] == Role.VM, "station_mac"].dropna()
     senders = anchors.loc[anchors["vni"].notna(), ["source_ip", "outer_source_ip"]].drop_duplicates()
@@ -75,7 +77,7 @@ def natures(
     remote = asked.merge(senders, left_on="target_ip", right_on="source_ip", how="inner", validate="many_to_many")
     remote = remote[remote["outer_source_ip"] != remote["ingress_vtep"]]
     is_host = (
-        told_mac.isin(placement.told["mac"].dropna())
+        is_told
         | told_mac.isin(stations)
         | rows.index.isin(remote["row_id"])
     )  # fmt: skip

@@ -15,7 +15,7 @@ class Placement:
 
     `placed`: mac, vtep_ip, time_ns of frames that show where they come from, by time: inside VXLAN,
     or bare at a hypervisor that they did not arrive at. `entered`: transmission_id -> VTEP of the
-    latter, where it is one. `told`: mac, vtep_ip, advertised_ns,
+    latter, where it is one. `told`: mac, ip, vtep_ip, advertised_ns,
     withdrawn_ns of MAC/IP routes. `stated`: VTEP of a MAC by the fabric file. `gateway_macs`: MACs
     that several VTEPs use as their own (anycast gateway). `gateway_ips`: addresses of routes with
     the default gateway community. `vnis`: the VNI of each MAC that is seen in just one. `tunnels`:
@@ -46,7 +46,7 @@ def find_placement(
     told = told[~by_gateway]
     own = told["sender_ip"].where(told["receiver_ip"] == told["sender_ip"])  # a withdrawal does not say the next hop
     next_hop = told["next_hop"].fillna(own).mask(_names_no_tunnel(told, events, inside), _speakers(told))
-    told = told.assign(vtep_ip=next_hop)[["mac", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
+    told = told.assign(vtep_ip=next_hop)[["mac", "ip", "vni", "vtep_ip", "advertised_ns", "withdrawn_ns"]]
 
     read = ["mac", "vtep_ip", "time_ns", "margin_ns"]
     sent_here = _sent_here(events, points)

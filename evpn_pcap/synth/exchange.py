@@ -85,11 +85,15 @@ class Exchange:
             frame = frames.neighbour_solicitation(mac, own, ip, (known, ip))
         else:
             frame = frames.arp_request(mac, own, ip, known)
-        binding, last_ns = self._control.known(home, ip, sent_ns), sent_ns
+        habit, binding = self._fabric.habit(home), self._control.known(home, ip, sent_ns)
+        if binding is not None and habit.proxies_unicast:
+            tap_ns = sent_ns + self._wire.pause(10, 10)
+            if not habit.forwards_unicast:
+                return self._answer_as_proxy(vm, ip, binding.mac, self._wire.to_gateway(vm, sent_ns, frame)).at_ns
+            self._answer_as_proxy(vm, ip, binding.mac, tap_ns)
+        last_ns = sent_ns
         for owner in [other for other in self._guests.owners(ip, vm) if other.mac == known]:
             asked_ns = self._wire.unicast(vm, owner, sent_ns, frame)
-            if binding is not None and self._fabric.habit(home).proxies_unicast:
-                self._answer_as_proxy(vm, ip, binding.mac, sent_ns + self._wire.pause(10, 10))
             last_ns = self._answer_as_owner(owner, vm, ip, asked_ns).at_ns
         return last_ns
 

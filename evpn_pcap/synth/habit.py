@@ -19,6 +19,7 @@ class Habit:
     nd_flags: int | None = None  # of the ARP/ND community of MAC/IP routes; None: no community
     gateway_mac: str | None = None  # of its bridge device; None: the anycast MAC
     proxies_unicast: bool = False  # kernels before 6.16: a unicast request is answered and forwarded
+    forwards_unicast: bool = True  # what it answers itself it forwards as well
     flood_list: tuple[str, ...] | None = None  # VTEPs that it floods to; None: all others
     returns_floods: bool = False  # no split horizon: what was flooded to it goes back where it came from
     vxlan_flags: int = 0x08
