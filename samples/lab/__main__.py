@@ -110,6 +110,8 @@ def _chosen(word: str) -> tuple[Scenario, str, str]:
         sys.exit(f"no fabric {fabric!r}; there are: {', '.join(FABRICS)}")
     if way and way not in WAYS:
         sys.exit(f"no way of capturing {way!r}; there are: {', '.join(WAYS)}")
+    if way and WAYS[way].is_late and not WAYS[scenario.capture].is_late:
+        sys.exit(f"{way} captures begin when the story says so, and {name} does not; late-captures does")
     told = f"{name}@{fabric}+{way}" if way else f"{name}@{fabric}"
     return replace(scenario, capture=way or scenario.capture), fabric, told
 

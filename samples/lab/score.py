@@ -5,6 +5,7 @@ and time agree; with clock errors, the true time is what the program's reference
 """
 
 import json
+import struct
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from evpn_pcap.rules import load_rules
 from samples.lab.skew import captures_in, read_clocks
 
 NEAR_NS = 50_000_000
+PCAP_MAGICS = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
+ASKED_BYTES = {"arp": 42, "nd": 78}  # up to the address asked for
+TUNNEL_BYTES = 50  # Ethernet, IPv4, UDP, VXLAN
 DOUBTS = ("undecided", "unknown")
 EDGE_NS = 1_000_000  # how far a capture's last frame may be from the end of its listening
 COLUMNS = ("right", "wrong", "undecided", "missing", "unseen", "surplus")
@@ -95,13 +99,15 @@ def score(folder: Path, truth_folder: Path | None = None) -> Score:
     result.disagreements = tuple(truth["disagreements_between_witnesses"])
     table = analysis.tables.resolutions
     rows = [_words(row) for row in table.to_dict("records")]
+    kept = {capture.capture_id: _snaplen(folder / capture.name) for capture in analysis.captures}
     true_rows, others = _true_resolutions(truth), _true_others(truth)
     guests = {row["requester_mac"] for row in true_rows}
     for one in (*true_rows, *others):
         one["expected_ns"] = [stamp(one["t_ns"]), *(clock.stamp(one["t_ns"]) for clock in clocks.values())]
         one["is_seen"] = any(
-            _is_captured(capture, one["seen_at"], clocks[capture.host].stamp(one["t_ns"]) if clocks else one["t_ns"])
+            _is_captured(capture, clocks[capture.host].stamp(one["t_ns"]) if clocks else one["t_ns"], places)
             for capture in analysis.captures
+            for places in [{place for place in one["seen_at"] if _octets(one, place) <= kept[capture.capture_id]}]
         )
     judged = {"resolutions": [], "others": []}
     for row in rows:
@@ -160,7 +166,18 @@ def _answerer(word: str | None) -> str:
     return "proxy" if word.endswith(":proxy") else "gateway" if ":" in word else "target"
 
 
-def _is_captured(capture: Capture, places: set[str], shown_ns: int) -> bool:
+def _snaplen(path: Path) -> int:
+    """Return how many octets of a frame a pcap file keeps at most; other files of the lab keep all."""
+    head = path.read_bytes()[:24]
+    return struct.unpack_from("<I", head, 16)[0] if head[:4] in PCAP_MAGICS else FOREVER
+
+
+def _octets(true_row: Row, place: str) -> int:
+    """Return how many octets of a frame hold what it asks for, at an interface; the tunnel's headers come first."""
+    return ASKED_BYTES[true_row["protocol"]] + (TUNNEL_BYTES if place.endswith(":ens18") else 0)
+
+
+def _is_captured(capture: Capture, shown_ns: int, places: set[str]) -> bool:
     """Return whether a capture was listening at one of the interfaces that a frame passed, when it did."""
     if capture.first_ns is None or not capture.first_ns - EDGE_NS <= shown_ns <= capture.last_ns + EDGE_NS:
         return False
