@@ -8,6 +8,7 @@ from typing import Any
 
 from samples.lab import bridges, updates
 from samples.lab.agreement import disagreements
+from samples.lab.capturing import WAYS
 from samples.lab.neighbours import Neighbours
 from samples.lab.routing import address
 from samples.lab.story import Scenario
@@ -53,7 +54,7 @@ class _Truth:
             "lab_start": _seconds(self.world.start_ns),
             "lab_end": _seconds(end_ns),
             "time_base": "one real clock for all files (CLOCK_REALTIME epoch seconds; t_ns the same in ns)",
-            "capture": {"way": scenario.capture},
+            "capture": {"way": scenario.capture, "filter": WAYS[scenario.capture].filter},
             "vteps": {name: address(self.fabric, name) for name in self.fabric.vteps},
             "vxlan_port": self.fabric.vxlan_port,
             "vnis": {vnet.name: vnet.vni for vnet in self.fabric.vnets},
