@@ -18,6 +18,7 @@ import pytest
 
 import evpn_pcap
 from evpn_pcap.addresses import mac_text
+from samples.lab.skew import Clock, read_clocks
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 NAMES = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
@@ -118,25 +119,22 @@ def test_every_file_is_read_whole(name):
     analysis = analysis_of(name)
 
     assert analysis.failures == ()
-    assert len(analysis.captures) == len(list((SAMPLES / name).glob("*.pcap")))
+    assert len(analysis.captures) == len(list((SAMPLES / name).glob("*.pcap*")))
     for capture in analysis.captures:
         assert not capture.is_truncated, capture.name
         assert capture.packet_count == capture.decoded_count + sum(capture.skipped.values()), capture.name
 
 
-def skew_of(name):
-    """Return when drift counts from, and each host's (offset in ns, drift); without skew.json all are right."""
+def clocks_of(name):
+    """Return each host's clock; without skew.json all are right."""
     path = SAMPLES / name / "skew.json"
-    words = json.loads(path.read_text()) if path.exists() else {"t0": 0, "hosts": {}}
-    hosts = {host: (round(one["offset_s"] * 1e9), one["drift_ppm"] * 1e-6) for host, one in words["hosts"].items()}
-    return round(words["t0"] * 1e9), hosts
+    return read_clocks(path) if path.exists() else {}
 
 
 def reading_ns(name, host, true_ns):
     """Return what a host's clock showed at a true moment."""
-    begin_ns, hosts = skew_of(name)
-    offset_ns, drift = hosts.get(host, (0, 0.0))
-    return true_ns + offset_ns + round((true_ns - begin_ns) * drift)
+    clock = clocks_of(name).get(host)
+    return clock.stamp(true_ns) if clock else true_ns
 
 
 def told_truth(name):
@@ -170,11 +168,12 @@ def test_every_true_resolution_is_found_and_none_beside(name):
 @pytest.mark.parametrize("name", WITH_TRUTH)
 def test_true_clock_differences_lie_within_the_margin(name):
     """clock(host) - clock(reference), where it is stated, holds the truth; every host is aligned."""
-    hosts = skew_of(name)[1]
+    clocks = clocks_of(name)
 
     for fit in analysis_of(name).clocks:
         assert fit.margin_ns is not None, fit.host
-        true_ns = fit.anchor_ns - hosts.get(fit.host, (0, 0.0))[0]  # drift moves this by microseconds: no matter
+        # Drift moves this by microseconds: no matter.
+        true_ns = fit.anchor_ns - clocks.get(fit.host, Clock(0)).offset_ns
         true_offset_ns = reading_ns(name, fit.host, true_ns) - reading_ns(name, fit.reference, true_ns)
         assert abs(fit.offset_ns - true_offset_ns) <= fit.margin_ns, fit.host
 

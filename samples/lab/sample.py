@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 
 from samples.lab import bridges, guests
-from samples.lab.skew import captures_in, host_of, random_clocks, skew_file, write_clocks
+from samples.lab.skew import captures_in, host_of, skew_file, steady_clocks, write_clocks
 
 DROPPED = ("driven", "nft_readings", "witness_drops", "packets_dropped_by_capture")
-DETAILS = ("seen_at", "vxlan_port_tx")
 POINTS = {guests.NIC: "vm", bridges.UPLINK: "underlay", "tap": "tap", "vxlan_": "vxlan"}
 
 
@@ -19,21 +18,14 @@ def make_sample(run: Path, target: Path, points: list[str], seed: int) -> None:
     """Write captures, truth.json and skew.json of a sample; README.md and expected.json are written by hand."""
     truth = json.loads((run / "truth.json").read_text(encoding="utf-8"))
     chosen = [path for path in captures_in(run) if _point(path) in points]
-    begin_ns, end_ns = (round(truth[name] * 1_000_000) * 1000 for name in ("lab_start", "lab_end"))
-    clocks = random_clocks(sorted({host_of(path) for path in chosen}), seed, begin_ns, end_ns)
+    hosts = sorted({host_of(path) for path in chosen})
+    clocks = steady_clocks(hosts, seed, round(truth["lab_start"] * 1_000_000) * 1000)
     target.mkdir(parents=True, exist_ok=True)
     for path in chosen:
         skew_file(path, target / path.name, clocks[host_of(path)].stamp)
     write_clocks(target / "skew.json", run.name, clocks)
-    kept = {name: _short(value) for name, value in truth.items() if name not in DROPPED}
+    kept = {name: value for name, value in truth.items() if name not in DROPPED}
     (target / "truth.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-
-
-def _short(value: object) -> object:
-    """Return a part of the truth without what only the lab's own checks need."""
-    if isinstance(value, dict):
-        return {name: _short(part) for name, part in value.items() if name not in DETAILS}
-    return [_short(part) for part in value] if isinstance(value, list) else value
 
 
 def _point(path: Path) -> str:

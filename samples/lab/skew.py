@@ -105,6 +105,12 @@ def read_clocks(path: Path) -> dict[str, Clock]:
     return clocks
 
 
+def steady_clocks(hosts: list[str], seed: int, begin_ns: int, days: int = 2) -> dict[str, Clock]:
+    """Return clocks that are off (one host in three by days), drift by up to 50 ppm, and do nothing else."""
+    clocks = random_clocks(hosts, seed, begin_ns, begin_ns + S_NS, days)
+    return {host: Clock(one.t0_ns, one.offset_ns, one.drift_ppb) for host, one in clocks.items()}
+
+
 def random_clocks(hosts: list[str], seed: int, begin_ns: int, end_ns: int, days: int = 2) -> dict[str, Clock]:
     """Return clocks as wrong as unattended machines have them: one host in three days off, +-50 ppm, steps, slews."""
     dice = random.Random(seed)
