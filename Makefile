@@ -32,6 +32,7 @@ lab: $(VENV)/.tools | system  ## as root: real fabrics; SCENARIOS="founding busy
 
 bench: $(VENV)/.tools  ## side by side with tcpdump and tshark, in one run
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run_bgp.py
 
 clean:  ## remove what make has made
 	rm -rf $(VENV) out build dist

@@ -5,6 +5,7 @@ so that equal addresses are equal strings), a frame its capture and number in on
 """
 
 from ipaddress import IPv4Address, IPv6Address
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any
 
 FRAMES_A_CAPTURE = 1 << 40  # 1.1e12 records a capture, 8 million captures
@@ -25,7 +26,11 @@ def mac_number(text: str) -> int:
 
 def ip_text(octets: bytes) -> str:
     """Return 4 or 16 octets in network order as canonical text. Raises ValueError."""
-    return ".".join(map(str, octets)) if len(octets) == 4 else str(IPv6Address(octets))
+    if len(octets) == 4:
+        return inet_ntop(AF_INET, octets)
+    if len(octets) == 16 and any(octets[:10]):  # else systems write the last four octets each in their own way
+        return inet_ntop(AF_INET6, octets)
+    return str(IPv6Address(octets))
 
 
 def rd_text(octets: bytes) -> str:

@@ -88,6 +88,13 @@ def analyze_decoded(
     return Analysis(captures, clocks, tables, findings, summarize(resolutions), (*failures, *unread), options)
 
 
+def updates_of(decoded: Sequence[Decoded]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return UPDATES and ANOMALIES of the BGP sessions in these decoded captures, each by its host's own clock."""
+    streams, stream_anomalies = join_streams(columns.SEGMENTS.concat([one.segments for one in decoded]))
+    updates, bgp_anomalies = decode_updates(streams)
+    return updates, columns.ANOMALIES.concat([stream_anomalies, bgp_anomalies])
+
+
 def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, ...]:
     """Return the clocks of the hosts of these decoded captures, and nothing else: what `align` needs."""
     interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])

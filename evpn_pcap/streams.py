@@ -186,8 +186,17 @@ def _segments(carrying: pd.DataFrame, rows: np.ndarray) -> Iterable[_Segment]:
 
 def _in_order(segments: Iterable[_Segment]) -> list[_Range]:
     direction = _Direction()
+    ranges, closing = direction.ranges, FIN | SYN | RST
     for segment in segments:
-        direction.feed(segment)
+        position, captured_ns, sequence, flags, payload, payload_bytes = segment
+        expected = direction.expected % SEQUENCE_COUNT
+        is_usual = sequence == expected and 0 < payload_bytes == len(payload) and not flags & closing
+        if is_usual and not direction.waiting and not direction.is_closed:  # the next, whole, and nothing waits for it
+            direction.latest_ns = max(direction.latest_ns, captured_ns)
+            ranges.append(_Range(position, direction.stream, direction.latest_ns, expected, payload, "data"))
+            direction.expected += payload_bytes
+        else:
+            direction.feed(segment)
     direction.finish()
     return direction.ranges
 

@@ -694,6 +694,24 @@ def test_any_update_body(body):
     assert rows["action"].tolist()[-1] == "notification"
 
 
+def test_many_messages_read_as_each_alone():
+    """Messages that are alike are read together, and every row is what the message alone would have given."""
+    malformed = attribute(16, bytes(7), 0xC0)
+    tails = (*(communities(VXLAN, f"0600{number:02x}0000000000") for number in range(3)), malformed)
+    bodies = [update(reach(mac_ip(pack(">HI", 2, at), "10.0.0.1", at)), *PLAIN, tails[at % 4]) for at in range(160)]
+    bodies[40:40] = [update(unreach(*[mac_ip(MAC_1, "", 0)] * count)) for count in range(1, 4)]
+    bodies[90] = bodies[90][:-30] + bytes(30)
+    shown = ["action", "mac", "vni", "encapsulation", "mobility_sequence", "treatment", "is_decoded", "nlri_index"]
+
+    together, anomalies = decode_updates(stream(*bodies))
+    alone = [decode_updates(stream(body)) for body in bodies]
+
+    expected = pd.concat([rows[shown].iloc[1:] for rows, _ in alone], ignore_index=True)
+    pd.testing.assert_frame_equal(together[shown].iloc[1:].reset_index(drop=True), expected)
+    assert anomalies["count"].sum() == sum(found["count"].sum() for _, found in alone)
+    assert anomalies["count"].sum() > 40
+
+
 def test_all_ones():
     """A stream of nothing but marker octets ends, with one anomaly."""
     rows, anomalies = routes_of(b"\xff" * 50_000)

@@ -26,6 +26,7 @@ from evpn_pcap.cli import (
     resolutions,
     routes,
     tables,
+    updates,
 )
 from evpn_pcap.cli.options import flattened
 from evpn_pcap.cli.output import say
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "clocks": clocks.clocks,
     "align": align.align,
     "flows": flows.flows,
+    "updates": updates.updates,
     "routes": routes.routes,
     "resolutions": resolutions.resolutions,
     "aftermaths": aftermaths.aftermaths,

@@ -21,7 +21,7 @@ from evpn_pcap.decode.bgp_messages import (
     read_update,
     split_messages,
 )
-from evpn_pcap.decode.bgp_rows import OTHER_COMMUNITY, OTHER_FAMILY, Found, Told, anomaly_rows, update_rows
+from evpn_pcap.decode.bgp_rows import OTHER_COMMUNITY, OTHER_FAMILY, Found, anomaly_rows, update_rows
 from evpn_pcap.decode.bgp_sessions import read_notification, read_open, read_refresh
 
 SEQUENCE_COUNT = 1 << 32
@@ -78,22 +78,34 @@ def _refresh(found: Found, place: _Place, body: bytes) -> None:
 
 
 def _update(found: Found, place: _Place, body: bytes) -> None:
+    known = found.shapes.find(body, place.is_add_path)
+    if known is None:
+        _whole_update(found, place, body)
+        return
+    shape, routes = known
+    told = (place.position, place.sequence, shape.action, 0, len(routes.nlri), shape.attributes)
+    found.add_routes(told, routes.nlri, routes.path_ids)
+    if shape.unknown_count:
+        found.note(place.position, OTHER_COMMUNITY, count=shape.unknown_count)
+
+
+def _whole_update(found: Found, place: _Place, body: bytes) -> None:
     update = read_update(body, place.is_add_path)
+    found.shapes.learn(body, update)
     _note_update(found, place.position, update)
     is_refused = update.treatment == Treatment.RESET
     treated = {"treatment": WORDS[update.treatment]}
-    if update.withdrawn.nlri:
-        told = Told(place.position, place.sequence, "withdraw", 0, len(update.withdrawn.nlri))
-        if is_refused:
-            told = told._replace(action="refused", attributes=found.number_of_fields(treated))
+    gone, new = len(update.withdrawn.nlri), len(update.announced.nlri)
+    if gone:
+        action, attributes = ("refused", found.number_of_fields(treated)) if is_refused else ("withdraw", 0)
+        told = (place.position, place.sequence, action, 0, gone, attributes)
         found.add_routes(told, update.withdrawn.nlri, update.withdrawn.path_ids)
     if update.fields:
         action, fields = "advertise", update.fields
         if update.treatment != Treatment.NONE:
             action = {Treatment.WITHDRAW: "withdraw", Treatment.RESET: "refused"}.get(update.treatment, action)
             fields = fields | treated
-        gone, new = len(update.withdrawn.nlri), len(update.announced.nlri)
-        told = Told(place.position, place.sequence, action, gone, new, found.number_of_fields(fields))
+        told = (place.position, place.sequence, action, gone, new, found.number_of_fields(fields))
         found.add_routes(told, update.announced.nlri, update.announced.path_ids)
     if update.is_end_of_rib and not is_refused:
         found.add_event(place.position, place.sequence, "end-of-rib")
@@ -194,9 +206,17 @@ def _may(modes: list[str], mode: str) -> bool:
 
 def _read_run(found: Found, run: _Run, is_add_path: bool | None) -> None:
     """Take every message of a run, and what was wrong between them."""
-    for message, position in zip(run.messages, run.positions, strict=True):
-        place = _Place(position, (run.sequence + message.start) % SEQUENCE_COUNT, is_add_path)
-        MESSAGES[message.kind][2](found, place, run.body(message))
+    alike = {} if is_add_path else found.shapes.find_alike(run.octets, run.messages)
+    for index, (message, position) in enumerate(zip(run.messages, run.positions, strict=True)):
+        sequence = (run.sequence + message.start) % SEQUENCE_COUNT
+        if index in alike:
+            shape, nlri = alike[index]  # the usual case, so it is kept short
+            found.told.append((position, sequence, shape.action, 0, 1, shape.attributes))
+            found.routes.append(nlri)
+            if shape.unknown_count:
+                found.note(position, OTHER_COMMUNITY, count=shape.unknown_count)
+        else:
+            MESSAGES[message.kind][2](found, _Place(position, sequence, is_add_path), run.body(message))
     first = min(run.start + (run.event != "data"), run.stop - 1)
     if run.skipped_bytes:
         found.note(first, "bgp.message.skipped", f"{run.skipped_bytes} octets are no BGP message")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap.addresses import esi_text, ip_text, rd_text
+from evpn_pcap.table import Words
 
 HEADER_BYTES = 2  # route type, length
 PATH_ID_BYTES = 4
@@ -18,7 +19,7 @@ WORD_BYTES = 8
 IP_BITS = {0: 0, 32: 4, 128: 16}  # IP length octet -> octets of the address
 MAC_IP_IP_LENGTH_AT = 29  # in the body of a type-2 route
 
-Fields = dict[str, np.ndarray]
+Fields = dict[str, np.ndarray | Words]
 
 FIELDS = {
     "route_type": "UInt16",
@@ -54,6 +55,19 @@ def split_nlri(octets: bytes, is_add_path: bool) -> tuple[list[bytes], tuple[int
     return found, tuple(map(int.from_bytes, path_ids)) if is_add_path else None, end - at
 
 
+def is_one_route(octets: bytes) -> bool:
+    """Return whether the octets are one NLRI of a type and length that there are, the usual case."""
+    return len(octets) > HEADER_BYTES and len(octets) == HEADER_BYTES + octets[1] and (octets[0], octets[1]) in _LENGTHS
+
+
+def are_one_route(octets: np.ndarray) -> np.ndarray:
+    """Return, for octets of equal length in rows, whether they are one NLRI of a type and length that there are."""
+    length = octets.shape[1] - HEADER_BYTES
+    types = [code for code, known in _LENGTHS if known == length]
+    found: np.ndarray = (octets[:, 1] == length) & np.isin(octets[:, 0], types)
+    return found
+
+
 def has_path_ids(octets: bytes) -> bool:
     """Return whether NLRI can only be read with path identifiers in front of them, where nobody saw the OPEN."""
     return not _is_plausible(octets, is_add_path=False) and _is_plausible(octets, is_add_path=True)
@@ -77,11 +91,8 @@ def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
     start = np.cumsum(sizes) - sizes
     octets = np.frombuffer(b"".join(nlri) + bytes(HEADER_BYTES + MAC_IP_IP_LENGTH_AT + 1), np.uint8)
     route_type = octets[start].astype(np.int64)
-    table = {
-        name: np.zeros(len(nlri), np.uint64 if kind.startswith("UInt") else object) for name, kind in FIELDS.items()
-    }
-    is_missing = {name: np.ones(len(nlri), bool) for name in FIELDS}
-    table["route_type"], is_missing["route_type"] = route_type, np.zeros(len(nlri), bool)
+    columns = {name: _Column(kind, len(nlri)) for name, kind in FIELDS.items()}
+    columns["route_type"].put(np.arange(len(nlri)), route_type)
     reason = _refusal(route_type, sizes - HEADER_BYTES, octets[start + HEADER_BYTES + MAC_IP_IP_LENGTH_AT])
     for code, (_, _, read, lengths) in ROUTE_TYPES.items():
         for length in lengths:
@@ -92,18 +103,32 @@ def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
                 fields, reason[rows] = read(body)
                 whole = reason[rows] == READ
                 for name, values in fields.items():
-                    table[name][rows[whole]] = values[whole]
-                    is_missing[name][rows[whole]] = False
-    columns = {name: _column(table[name], is_missing[name], kind) for name, kind in FIELDS.items()}
-    return pd.DataFrame({**columns, "reason": reason})
+                    taken = Words(values.codes[whole], values.words) if isinstance(values, Words) else values[whole]
+                    columns[name].put(rows[whole], taken)
+    return pd.DataFrame({**{name: one.array() for name, one in columns.items()}, "reason": reason})
 
 
-def _column(values: np.ndarray, is_missing: np.ndarray, kind: str) -> pd.Series:
-    """Return values as a nullable column; text may bring missing values of its own."""
-    if kind == "str":
-        values[is_missing] = None
-        return pd.Series(values, dtype="str")
-    return pd.Series(pd.arrays.IntegerArray(values.astype(kind.lower()), is_missing))
+class _Column:
+    """A nullable column, filled some rows at a time; of text each distinct word is kept once."""
+
+    def __init__(self, kind: str, count: int) -> None:
+        self._kind = kind
+        self._values = np.full(count, -1, np.int64) if kind == "str" else np.zeros(count, kind.lower())
+        self._is_missing = np.ones(count, bool)
+        self._words: list[str | None] = []
+
+    def put(self, rows: np.ndarray, values: np.ndarray | Words) -> None:
+        if isinstance(values, Words):
+            self._values[rows] = values.codes + len(self._words)
+            self._words += values.words
+        else:
+            self._values[rows] = values
+            self._is_missing[rows] = False
+
+    def array(self) -> pd.api.extensions.ExtensionArray:
+        if self._kind == "str":
+            return pd.array(self._words, dtype="str").take(self._values, allow_fill=True)
+        return pd.arrays.IntegerArray(self._values, self._is_missing)
 
 
 def _refusal(route_type: np.ndarray, length: np.ndarray, ip_bits: np.ndarray) -> np.ndarray:
@@ -125,7 +150,7 @@ def _number(octets: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> np.ndarray:
+def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> Words:
     """Return one text a row, made once for each distinct value."""
     width = octets.shape[1]
     padded = np.zeros((len(octets), -(-width // WORD_BYTES) * WORD_BYTES), np.uint8)
@@ -135,8 +160,8 @@ def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> np.ndarra
         word_codes, words = pd.factorize(word)
         codes, _ = pd.factorize(codes * len(words) + word_codes)
     first = np.unique(codes, return_index=True)[1]  # codes count distinct rows in order of first sight
-    texts = np.array([text(octets[row].tobytes()) for row in first.tolist()], object)
-    return texts[codes]
+    joined = octets[first].tobytes()
+    return Words(codes, [text(joined[at : at + width]) for at in range(0, len(joined), width)])  # type: ignore[misc]
 
 
 def _ip_reason(ip_bits: np.ndarray, width: int) -> np.ndarray:
@@ -147,7 +172,7 @@ def _ip_reason(ip_bits: np.ndarray, width: int) -> np.ndarray:
 def _ethernet_ad(body: np.ndarray) -> tuple[Fields, np.ndarray]:
     """RD 8, ESI 10, Ethernet tag 4, label 3."""
     esi = _texts(body[:, 8:18], esi_text)
-    fields = {
+    fields: Fields = {
         "rd": _texts(body[:, :8], rd_text),
         "esi": esi,
         "esi_key": esi,
@@ -161,7 +186,7 @@ def _mac_ip(body: np.ndarray) -> tuple[Fields, np.ndarray]:
     """RD 8, ESI 10, Ethernet tag 4, MAC length 1, MAC 6, IP length 1, IP 0/4/16, label 3, second label 0/3."""
     width = next(width for width in IP_BITS.values() if body.shape[1] - 33 - width in (0, 3))
     labels = body[:, 30 + width :]
-    fields = {
+    fields: Fields = {
         "rd": _texts(body[:, :8], rd_text),
         "esi": _texts(body[:, 8:18], esi_text),
         "ethernet_tag": _number(body[:, 18:22]),
@@ -180,7 +205,7 @@ def _mac_ip(body: np.ndarray) -> tuple[Fields, np.ndarray]:
 def _imet(body: np.ndarray) -> tuple[Fields, np.ndarray]:
     """RD 8, Ethernet tag 4, IP length 1, originating router's IP 4/16."""
     width = body.shape[1] - 13
-    fields = {
+    fields: Fields = {
         "rd": _texts(body[:, :8], rd_text),
         "ethernet_tag": _number(body[:, 8:12]),
         "ip": _texts(body[:, 13:], ip_text),
@@ -192,7 +217,12 @@ def _ethernet_segment(body: np.ndarray) -> tuple[Fields, np.ndarray]:
     """RD 8, ESI 10, IP length 1, originating router's IP 4/16."""
     width = body.shape[1] - 19
     esi = _texts(body[:, 8:18], esi_text)
-    fields = {"rd": _texts(body[:, :8], rd_text), "esi": esi, "esi_key": esi, "ip": _texts(body[:, 19:], ip_text)}
+    fields: Fields = {
+        "rd": _texts(body[:, :8], rd_text),
+        "esi": esi,
+        "esi_key": esi,
+        "ip": _texts(body[:, 19:], ip_text),
+    }
     return fields, _ip_reason(body[:, 18], width)
 
 
@@ -202,7 +232,7 @@ def _ip_prefix(body: np.ndarray) -> tuple[Fields, np.ndarray]:
     fits = body[:, 22] <= 8 * width
     prefix = body[:, 22 : 23 + width].copy()
     prefix[~fits, 0] = 0  # refused below; the text must still be made
-    fields = {
+    fields: Fields = {
         "rd": _texts(body[:, :8], rd_text),
         "esi": _texts(body[:, 8:18], esi_text),
         "ethernet_tag": _number(body[:, 18:22]),
@@ -238,6 +268,7 @@ ROUTE_TYPES: dict[int, RouteType] = {
     4: RouteType("Ethernet segment", "RFC 7432, 7.4", _ethernet_segment, (23, 35)),
     5: RouteType("IP prefix", "RFC 9136, 3.1", _ip_prefix, (34, 58)),
 }
+_LENGTHS = {(code, length) for code, one in ROUTE_TYPES.items() for length in one.lengths}
 OTHER_TYPES = {  # kept raw: name, where it is specified
     6: ("selective multicast", "RFC 9251, 9.1"),
     7: ("multicast membership report synch", "RFC 9251, 9.2"),

@@ -16,7 +16,7 @@ from evpn_pcap.decode.bgp_attributes import (
     split_attributes,
 )
 from evpn_pcap.decode.bgp_errors import Treatment, Trouble, Troubles, strongest
-from evpn_pcap.decode.bgp_evpn import has_path_ids, split_nlri
+from evpn_pcap.decode.bgp_evpn import has_path_ids, is_one_route, split_nlri
 
 EVPN = (25, 70)  # AFI L2VPN, SAFI EVPN (RFC 7432, 7)
 NEXT_HOP_BYTES = {4: 4, 16: 16, 32: 16}  # length -> octets of the address; a link-local one may follow (RFC 2545)
@@ -82,6 +82,10 @@ def split_messages(octets: bytes, *, is_aligned: bool) -> tuple[list[Message], i
         least, most = LENGTHS.get(kind, (1, 0))
         stop = at + length
         is_message = marker == MARKER and least <= length <= most
+        if is_message and is_aligned and stop <= len(octets):
+            messages.append(Message(at, stop, kind))
+            at = stop
+            continue
         if is_message and stop > len(octets):
             is_message = octets.find(MARKER, at + HEADER.size) < 0
             if is_message:
@@ -163,13 +167,18 @@ def _part(attribute: Attribute | None) -> tuple[Reach | None, Troubles]:
 
 
 def _routes(part: Reach | None, is_add_path: bool | None) -> tuple[Routes, Troubles]:
-    if part is None or part.family != EVPN:
-        return Routes(), ()
-    nlri, path_ids, left_bytes = split_nlri(part.nlri, has_path_ids(part.nlri) if is_add_path is None else is_add_path)
+    return routes_of(part.nlri, is_add_path) if part is not None and part.family == EVPN else (Routes(), ())
+
+
+def routes_of(octets: bytes, is_add_path: bool | None) -> tuple[Routes, Troubles]:
+    """Return the EVPN routes of an MP attribute; `is_add_path` as in read_update."""
+    if not is_add_path and is_one_route(octets):
+        return Routes((octets,)), ()
+    nlri, path_ids, left_bytes = split_nlri(octets, has_path_ids(octets) if is_add_path is None else is_add_path)
     if not left_bytes:
         return Routes(tuple(nlri), path_ids), ()
     detail = f"{left_bytes} octets at the end of the attribute are no whole NLRI"
-    return Routes(tuple(nlri), path_ids), (_refusal("bgp.nlri.length", detail, part.nlri[-left_bytes:]),)
+    return Routes(tuple(nlri), path_ids), (_refusal("bgp.nlri.length", detail, octets[-left_bytes:]),)
 
 
 @lru_cache(maxsize=2048)

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from evpn_pcap import columns
 from evpn_pcap.decode.bgp_attributes import Fields
 from evpn_pcap.decode.bgp_evpn import FIELDS, OTHER_TYPES, RAW, READ, decode_nlri
+from evpn_pcap.decode.bgp_shapes import Shapes
 
 IMET = 3  # route type whose VNI stands in the PMSI tunnel attribute (RFC 8365, 5.1.3)
 MPLS = 10  # encapsulation whose labels have 20 bits (RFC 8365, 5.1.1 and 5.1.3)
@@ -23,28 +25,17 @@ COUNTED = {
 }
 DTYPES = {column.name: column.kind.dtype for column in columns.UPDATES.columns}
 ENDS = ("sender_ip", "sender_port", "receiver_ip", "receiver_port")
+OF_PLACE = ("frame_id", "host", "captured_ns", "stream_id", *ENDS)
 OF_MESSAGE = ("sequence", "nlri_index", "action")
-MADE = ("frame_id", "host", "captured_ns", "stream_id", *ENDS, *OF_MESSAGE, *FIELDS, *LABELS, "path_id", "is_decoded")
+MADE = (*OF_PLACE, *OF_MESSAGE, *FIELDS, *LABELS, "path_id", "is_decoded")
 ATTRIBUTE_COLUMNS = [name for name in DTYPES if name not in MADE]  # whatever else a message tells
 
 
-class Told(NamedTuple):
-    """Rows of UPDATES to be that follow each other: one event, or the routes of a message with one action."""
-
-    position: int  # row of STREAM_BYTES whose frame completed the message
-    sequence: int
-    action: str
-    first_index: int = 0  # nlri_index of the first
-    row_count: int = 1
-    attributes: int = 0  # number of the set of attributes, 0 for none
-
-
-class _Numbers(dict[bytes, int]):
-    """Numbers things from 1, in order of first sight."""
-
-    def __missing__(self, key: bytes) -> int:
-        number = self[key] = len(self) + 1
-        return number
+# Rows of UPDATES to be that follow each other, one event or the routes of a message with one action: the row of
+# STREAM_BYTES whose frame completed the message, sequence, action, nlri_index of the first, how many rows, and the
+# number of the set of attributes, 0 for none. A plain tuple, because there is one for each message.
+Told = tuple[int, int, str, int, int, int]
+TOLD = ("position", "sequence", "action", "first_index", "row_count", "attributes")
 
 
 class Found:
@@ -53,25 +44,25 @@ class Found:
     def __init__(self, captures: list[int]) -> None:
         self.captures = captures  # of each row of STREAM_BYTES
         self.told: list[Told] = []
-        self.routes: list[int] = []  # for each row the number of its NLRI, 0 for none
+        self.routes: list[bytes | None] = []  # for each row its NLRI
         self.path_ids: dict[int, int] = {}  # of the rows that have one
-        self.nlri = _Numbers()
         self.attributes: dict[int, int] = {}  # id() of a Fields in `fields` -> its number
         self.fields: list[Fields] = []
+        self.shapes = Shapes(self.number_of_fields)
         self.notes: Counter[tuple[int, str, str]] = Counter()  # position, name, detail
         self.first: dict[tuple[int, str], int] = {}  # capture, name of COUNTED -> position that stands for all
 
     def add_event(self, position: int, sequence: int, action: str, fields: Fields | None = None) -> None:
         """Add a row that is no route."""
-        self.told.append(Told(position, sequence, action, attributes=self.number_of_fields(fields) if fields else 0))
-        self.routes.append(0)
+        self.told.append((position, sequence, action, 0, 1, self.number_of_fields(fields) if fields else 0))
+        self.routes.append(None)
 
     def add_routes(self, told: Told, nlri: Sequence[bytes], path_ids: Sequence[int] | None) -> None:
         """Add the rows of a message's routes with one action."""
         if path_ids:
             self.path_ids |= dict(enumerate(path_ids, len(self.routes)))
         self.told.append(told)
-        self.routes.extend(map(self.nlri.__getitem__, nlri))
+        self.routes.extend(nlri)
 
     def note(self, position: int, name: str, detail: str = "", count: int = 1) -> None:
         """Count an anomaly at a row of STREAM_BYTES."""
@@ -90,27 +81,36 @@ class Found:
 
 def update_rows(streams: pd.DataFrame, found: Found) -> pd.DataFrame:
     """Return UPDATES, and note every route that could not be read whole."""
-    told = pd.DataFrame(found.told, columns=Told._fields)
-    rows = told.loc[told.index.repeat(told["row_count"].to_numpy(dtype=np.int64))].reset_index(names="told")
-    rows["nlri_index"] = rows["first_index"] + rows.groupby("told").cumcount()
-    at = streams.iloc[rows["position"].to_numpy(dtype=np.int64)].reset_index(drop=True)
-    routes = _distinct_routes(found).take(np.array(found.routes, dtype=np.int64)).reset_index(drop=True)
-    attributes = _distinct_attributes(found).take(rows["attributes"].to_numpy(dtype=np.int64)).reset_index(drop=True)
+    told = _told(found.told)
+    counts = told["row_count"].to_numpy()
+    rows = told.loc[told.index.repeat(counts)].reset_index(drop=True)
+    rows["nlri_index"] = rows["first_index"] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    at = streams[list(OF_PLACE)].iloc[rows["position"].to_numpy()].reset_index(drop=True)
+    routes = _routes(found.routes)
+    attributes = _attributes(found.fields, rows["attributes"].to_numpy())
     _note_routes(found, rows["position"], routes)
     is_refused = rows["action"] == "refused"
     vni = routes["vni"].where(routes["route_type"].ne(IMET).fillna(value=True), attributes["pmsi_vni"])
     return columns.UPDATES.build(
         {
-            **{name: at[name] for name in ("frame_id", "host", "captured_ns", "stream_id", *ENDS)},
+            **{name: at[name] for name in OF_PLACE},
             **{name: rows[name] for name in OF_MESSAGE},
             **{name: routes[name] for name in FIELDS},
             **{name: attributes[name] for name in ATTRIBUTE_COLUMNS},
             **_labels(routes.assign(vni=vni), attributes["encapsulation"]),
             "path_id": pd.Series(found.path_ids, dtype="UInt32").reindex(range(len(rows))),
             "is_decoded": routes["is_decoded"].mask(is_refused, other=False),
-            "raw": attributes["raw"].fillna(routes["hex"].where(is_refused | ~routes["is_decoded"].fillna(value=True))),
+            "raw": attributes["raw"].fillna(_raw(found, is_refused | ~routes["is_decoded"].fillna(value=True))),
         }
     )
+
+
+def _told(told: list[Told]) -> pd.DataFrame:
+    cells = {
+        name: np.fromiter(map(itemgetter(at), told), object if name == "action" else np.int64, len(told))
+        for at, name in enumerate(TOLD)
+    }
+    return pd.DataFrame(cells, copy=False)
 
 
 def _labels(routes: pd.DataFrame, encapsulation: pd.Series) -> dict[str, pd.Series]:
@@ -120,20 +120,36 @@ def _labels(routes: pd.DataFrame, encapsulation: pd.Series) -> dict[str, pd.Seri
     return labels | {vni: routes[vni].mask(is_mpls) for vni in LABELS.values()}
 
 
-def _distinct_routes(found: Found) -> pd.DataFrame:
-    """Return the columns of each distinct NLRI behind one row of missing values."""
-    nlri = list(found.nlri)
-    routes = decode_nlri(nlri)
+def _raw(found: Found, is_kept: pd.Series) -> pd.Series:
+    """Return the octets of the NLRI that are kept raw as hexadecimal, by row."""
+    kept = np.flatnonzero(is_kept.to_numpy(dtype=bool)).tolist()
+    told = {row: nlri.hex() for row in kept if (nlri := found.routes[row]) is not None}
+    return pd.Series(told, dtype="str").reindex(range(len(is_kept)))
+
+
+def _routes(nlri: Sequence[bytes | None]) -> pd.DataFrame:
+    """Return the columns of each row's NLRI, missing values where it has none; equal ones are read once."""
+    held = np.empty(len(nlri), object)
+    held[:] = nlri
+    codes, distinct = pd.factorize(held)
+    routes = decode_nlri(distinct.tolist())
     routes["is_decoded"] = pd.array((routes["reason"] == READ).to_numpy(dtype=bool), dtype="boolean")
-    routes["hex"] = pd.Series([octets.hex() for octets in nlri], dtype="str")
-    return routes.reindex(range(-1, len(routes)))
+    return routes.reindex(codes).reset_index(drop=True)
 
 
-def _distinct_attributes(found: Found) -> pd.DataFrame:
-    """Return the columns of each distinct set of attributes behind one row of missing values."""
-    rows: list[dict[str, Any]] = [{}, *found.fields]
+def _attributes(sets: Sequence[Fields], numbers: np.ndarray) -> pd.DataFrame:
+    """Return the columns of each row's set of attributes; 0 stands for none.
+
+    Most columns are missing throughout: those are made once a dtype.
+    """
     dtypes = {name: DTYPES[name] for name in ATTRIBUTE_COLUMNS} | {"pmsi_vni": DTYPES["vni"]}
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in dtypes.items()})
+    nowhere = np.full(len(numbers), -1)
+    missing = {dtype: pd.Series([], dtype=dtype).array.take(nowhere, allow_fill=True) for dtype in {*dtypes.values()}}
+    told = {name for one in sets for name, value in one.items() if value is not None}
+    rows: list[dict[str, Any]] = [{}, *sets]
+    known = {name: pd.Series([row.get(name) for row in rows], dtype=dtypes[name]) for name in dtypes if name in told}
+    cells = {name: known[name].array.take(numbers) if name in told else missing[dtypes[name]] for name in dtypes}
+    return pd.DataFrame(cells, copy=False)
 
 
 def _note_routes(found: Found, positions: pd.Series, routes: pd.DataFrame) -> None:
