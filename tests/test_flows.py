@@ -12,7 +12,7 @@ from evpn_pcap.model import FOREVER
 from evpn_pcap.order import PairMargins
 from tests.clock_lab import START_NS, VTEPS, Clock, anchors_table, fabric, point, points_table, sightings, two_machines
 
-SETTINGS = settings(max_examples=25, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain})
+SETTINGS = settings(max_examples=12, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain})
 TRUE = {host: Clock() for host in ("v1", "h1", "h2", "v2")}
 PATH = [
     ("v1", "p0", "h1", "p1"),

@@ -17,7 +17,7 @@ from evpn_pcap.flows.places import FIVE, describe, one_a_place, with_places
 from evpn_pcap.order import PairMargins
 
 SEEN = ["time_ns", "margin_ns", "host"]
-OF_FRAME = ["anchor_key", "sample_level", "length_bytes", "sequence", "payload_bytes"]
+OF_FRAME = ["anchor_key", "destination_mac", "sample_level", "length_bytes", "sequence", "payload_bytes"]
 
 
 def find_flows(anchors: pd.DataFrame, points: pd.DataFrame, margins: PairMargins) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 A way parts where a machine has moved, and where a frame is flooded. Inside VXLAN the outer header says for
 whom a copy is (RFC 7348). Elsewhere a frame that another next place shows went there; and one that
-none shows was expected where the frames before and after it went.
+none shows was expected where the frames before and after it went. Where a place shows it of which nobody knows
+whether it comes before or after, or it was for another machine than those that came by, nothing is claimed.
 """
 
 from ipaddress import ip_address
@@ -11,6 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+OF_ONE_KIND = ["step", "destination_mac"]
 EXPECTED, ELSEWHERE, OPEN = "expected", "elsewhere", "open"
 
 
@@ -19,8 +21,9 @@ def ways(
 ) -> np.ndarray:
     """Return, for each missing frame, whether it was expected at the step's end, or went elsewhere, or is open.
 
-    `missing` and `matched` have step, is_hop, from_place, to_place, transmission, time_ns_a; `sightings`
-    place, transmission, outer_destination_ip; `edges` from_place and to_place, all that are known.
+    `missing` and `matched` have step, is_hop, from_place, to_place, transmission, time_ns_a, and
+    destination_mac as the step's begin shows it; `sightings` place, transmission,
+    outer_destination_ip; `edges` from_place and to_place, all that are known.
     """
     missing = missing.reset_index(drop=True)
     sightings = sightings[sightings["transmission"].isin(missing["transmission"])]
@@ -33,8 +36,10 @@ def ways(
     step = missing["step"].to_numpy()
     is_other = ((before >= 0) & (before != step)) | ((after >= 0) & (after != step))
     is_own = (before == step) | (after == step)
+    is_like_others = _is_in(missing, matched[OF_ONE_KIND].drop_duplicates(), OF_ONE_KIND)
+    is_doubtful = _is_seen_aside(missing, sightings, edges) | ~is_like_others
     return np.select(
-        [is_addressed & is_for_it & ~is_beyond, is_addressed, is_seen, is_other & is_own, is_other],
+        [is_addressed & is_for_it & ~is_beyond, is_addressed, is_seen, is_doubtful | (is_other & is_own), is_other],
         [EXPECTED, ELSEWHERE, ELSEWHERE, OPEN, ELSEWHERE],
         EXPECTED,
     ).astype(object)
@@ -48,6 +53,18 @@ def _is_seen_after(missing: pd.DataFrame, end: str, sightings: pd.DataFrame, edg
     )
     behind = behind[["from_place", "transmission"]].drop_duplicates().rename(columns={"from_place": end})
     return _is_in(missing, behind, [end, "transmission"])
+
+
+def _is_seen_aside(missing: pd.DataFrame, sightings: pd.DataFrame, edges: pd.DataFrame) -> np.ndarray:
+    """Return which frames were seen at a place that is not known to be before the step's begin, nor after it."""
+    shown = sightings[["place", "transmission"]].drop_duplicates()
+    asked = missing[["from_place", "transmission"]].drop_duplicates()
+    others = asked.merge(shown, on="transmission", how="inner", validate="many_to_many")
+    others = others[others["place"] != others["from_place"]].rename(columns={"place": "to_place"})
+    turned = others.rename(columns={"from_place": "to_place", "to_place": "from_place"})
+    is_known = _is_in(others, edges, ["from_place", "to_place"]) | _is_in(turned, edges, ["from_place", "to_place"])
+    aside = others[~is_known][["from_place", "transmission"]].drop_duplicates()
+    return _is_in(missing, aside, ["from_place", "transmission"])
 
 
 def _is_matched(missing: pd.DataFrame, matched: pd.DataFrame) -> np.ndarray:
