@@ -95,10 +95,16 @@ class Journeys:
             found.append(one)
         return found
 
-    def copies(self, sent: Sighting, vtep: str) -> list[Sighting]:
-        """Return the packets in which a VTEP sent this frame over the underlay."""
-        own = address(self._fabric, vtep)
+    def copies(self, sent: Sighting) -> list[Sighting]:
+        """Return the packets in which this frame went over the underlay.
+
+        SVIs of several VTEPs may send equal frames at once, each in its own tunnels; a guest's frame is its own, also
+        while it has a port on two VTEPs.
+        """
         seen = [one for one in self.after(sent) if one.role == "uplink" and one.is_outgoing]
+        if sent.role != "svi":
+            return seen
+        own = address(self._fabric, sent.host)
         return [one for one in seen if one.frame.tunnel and one.frame.tunnel[0] == own]
 
     def deliveries(self, sent: Sighting, by: str) -> list[str]:

@@ -119,7 +119,7 @@ class _Truth:
     def _journey(self, sent: Sighting, vtep: str, by: str) -> Row:
         """Return where a frame went: copies on the underlay, deliveries, and every interface that saw it."""
         seen = self.journeys.after(sent)
-        copies = self.journeys.copies(sent, vtep)
+        copies = self.journeys.copies(sent)
         return {
             "underlay_copies": [f"{_tunnel(one)} vni {one.frame.vni}" for one in copies],
             "vxlan_port_tx": sum(one.role == "vxlan" and one.is_outgoing and one.host == vtep for one in seen),
