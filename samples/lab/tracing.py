@@ -14,6 +14,7 @@ from samples.lab.witness.ring import Seen
 
 JOURNEY_NS = 1_000_000_000  # what a frame does, it has done by then
 INSIDE_NS = 20_000_000  # a bridge forwards within this; a VTEP that has just begun to answer is later
+ECHO_NS = 5_000_000_000
 WAY_NS = 100_000_000  # from host to host
 
 
@@ -95,17 +96,24 @@ class Journeys:
             found.append(one)
         return found
 
-    def copies(self, sent: Sighting) -> list[Sighting]:
-        """Return the packets in which this frame went over the underlay.
+    def copies(self, sent: Sighting, by: str) -> list[Sighting]:
+        """Return the packets in which this frame went over the underlay; not those of an equal one of another sender.
 
-        SVIs of several VTEPs may send equal frames at once, each in its own tunnels; a guest's frame is its own, also
-        while it has a port on two VTEPs.
+        SVIs of several VTEPs may send equal frames at once, and a guest may send back what it received.
         """
-        seen = [one for one in self.after(sent) if one.role == "uplink" and one.is_outgoing]
-        if sent.role != "svi":
-            return seen
-        own = address(self._fabric, sent.host)
-        return [one for one in seen if one.frame.tunnel and one.frame.tunnel[0] == own]
+        packets = [one for one in self.after(sent) if one.role == "uplink" and one.is_outgoing]
+        return [one for one in packets if self._tunnelled_for(one) in (by, "unknown")]
+
+    def is_echo(self, vm: str, sent: Sighting) -> bool:
+        """Return whether a guest sent back what it had received."""
+        same = self._by_content[sent.frame.content]
+        received = [one for one in same if one.host == vm and one.role == "vm" and not one.is_outgoing]
+        return any(0 <= sent.time_ns - one.time_ns <= ECHO_NS for one in received)
+
+    def _tunnelled_for(self, packet: Sighting) -> str:
+        put_out = self._latest(packet, packet.host, "vxlan", is_outgoing=True)
+        by = self._origin(put_out, came_over_underlay=False).by if put_out else "unknown"
+        return "unknown" if by.endswith(":proxy") else by  # a request is nobody's proxy
 
     def deliveries(self, sent: Sighting, by: str) -> list[str]:
         """Return the guests that this frame reached; an equal one of another sender is not it."""

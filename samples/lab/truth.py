@@ -84,12 +84,17 @@ class _Truth:
     def _asked_and_announced(self) -> tuple[list[Row], list[Row]]:
         asked, announced = [], []
         for vm, sent in self.journeys.sent_by_guests():
-            op = _operation(sent)
+            op = "echo" if self._is_echo(vm, sent) else _operation(sent)
             if op == "request":
                 asked.append(self._request(vm, sent))
             elif op:
                 announced.append(self._announcement(vm, sent, op))
         return asked, announced
+
+    def _is_echo(self, vm: str, sent: Sighting) -> bool:
+        """Return whether a guest sent another one's frame back: no request of its own."""
+        is_foreign = sent.frame.source_mac != self._guests(sent.time_ns)[vm].mac
+        return is_foreign and sent.frame.name in REQUESTS and self.journeys.is_echo(vm, sent)
 
     def _request(self, vm: str, sent: Sighting) -> Row:
         frame, vtep = sent.frame, self.journeys.home(vm, sent.time_ns)
@@ -119,7 +124,7 @@ class _Truth:
     def _journey(self, sent: Sighting, vtep: str, by: str) -> Row:
         """Return where a frame went: copies on the underlay, deliveries, and every interface that saw it."""
         seen = self.journeys.after(sent)
-        copies = self.journeys.copies(sent)
+        copies = self.journeys.copies(sent, by)
         return {
             "underlay_copies": [f"{_tunnel(one)} vni {one.frame.vni}" for one in copies],
             "vxlan_port_tx": sum(one.role == "vxlan" and one.is_outgoing and one.host == vtep for one in seen),
@@ -129,7 +134,7 @@ class _Truth:
 
     def _announcement(self, vm: str, sent: Sighting, op: str) -> Row:
         vtep, frame = self.journeys.home(vm, sent.time_ns), sent.frame
-        told = frame.target_ip if op in ("dad", "probe", "na") else frame.sender_ip
+        told = frame.target_ip if op in ("dad", "probe", "na", "echo") else frame.sender_ip
         journey = self._journey(sent, vtep, vm)
         row = {
             "vm": vm,
