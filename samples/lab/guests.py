@@ -57,36 +57,33 @@ def make_nic(vm: Vm, namespace: str, wires: str) -> None:
     namespaces.batch(namespace, ["link set lo up", f"link set {NIC} up"])
 
 
-def plug(vm: str, wires: str, vtep_namespace: str, master: str, vlan: int | None) -> None:
-    """Make the guest's port on a VTEP and connect the wire to it. `vlan` is the access VLAN of a VLAN-aware bridge."""
-    tap, wire = tap_name(vm), _wire(vm)
-    namespaces.batch(wires, [f"link add {wire}p type veth peer name {tap} netns {vtep_namespace}"])
+def plug(vm: str, wires: str, vtep: str, vtep_namespace: str, master: str, vlan: int | None) -> None:
+    """Make the guest's port on a VTEP, up. `vlan` is the access VLAN of a VLAN-aware bridge."""
+    tap, end = tap_name(vm), port_side(vm, vtep)
+    namespaces.batch(wires, [f"link add {end} type veth peer name {tap} netns {vtep_namespace}"])
     namespaces.write(vtep_namespace, {f"net.ipv6.conf.{tap}.disable_ipv6": 1})
     namespaces.batch(vtep_namespace, [f"link set {tap} master {master}", f"link set {tap} up"])
     if vlan is not None:
         namespaces.run(vtep_namespace, "bridge", "vlan", "add", "dev", tap, "vid", str(vlan), "pvid", "untagged")
-    namespaces.batch(
-        wires,
-        [f"link set {wire}p master {wire}", f"link set {wire}p type bridge_slave learning off", f"link set {wire}p up"],
-    )
+    namespaces.batch(wires, [f"link set {end} up"])
 
 
-def replug(vm: str, wires: str, vtep_namespace: str, master: str, vlan: int | None) -> None:
-    """Give the guest a port on another VTEP that learns no MAC; the old port stays, with nobody behind it."""
-    wire = _wire(vm)
-    namespaces.batch(wires, [f"link set {wire}p nomaster", f"link set {wire}p name {wire}o"])
-    plug(vm, wires, vtep_namespace, master, vlan)
-    namespaces.batch(vtep_namespace, [f"link set {tap_name(vm)} type bridge_slave learning off"])
+def connect(vm: str, wires: str, vtep: str, old_vtep: str = "") -> None:
+    """Lead the guest's wire to its port on a VTEP; the port on the old one stays up, with nobody behind it."""
+    lines = [f"link set {port_side(vm, old_vtep)} nomaster"] if old_vtep else []
+    end = port_side(vm, vtep)
+    lines += [f"link set {end} master {_wire(vm)}", f"link set {end} type bridge_slave learning off"]
+    namespaces.batch(wires, lines)
 
 
-def unplug(vm: str, wires: str) -> None:
-    """Cut the wire on the VTEP's side: the port is gone, the NIC keeps its carrier."""
-    namespaces.batch(wires, [f"link del {_wire(vm)}p"])
+def unplug(vm: str, wires: str, vtep: str) -> None:
+    """Remove the guest's port from a VTEP: the NIC keeps its carrier."""
+    namespaces.batch(wires, [f"link del {port_side(vm, vtep)}"])
 
 
-def port_side(vm: str) -> str:
-    """Return the wire's end at the port: what is sent into it reaches the VTEP as if the guest's QEMU had sent it."""
-    return f"{_wire(vm)}p"
+def port_side(vm: str, vtep: str) -> str:
+    """Return the wire's end at a port: what is sent into it reaches the VTEP as if the guest's QEMU had sent it."""
+    return f"{_wire(vm)}{vtep}"
 
 
 def boot_lines(vm: Vm) -> list[str]:

@@ -9,6 +9,7 @@ from samples.lab.ground import Ground
 from samples.lab.guests import Guest
 from samples.lab.traffic import protocol_of, send
 
+OLD_PORT_S = 0.2  # from the guest's start on its new VTEP to the end of its old port
 DAD_S = 2.2  # one DAD probe after up to 1 s, 1 s of silence, then the first router solicitation
 
 
@@ -22,6 +23,7 @@ class Tenancy(Ground):
             host = self.add_host(name, "vm")
             guests.make_nic(vm, host.namespace, self.wires)
             _plug(self, name, vm.vtep, vm.vnet)
+            guests.connect(name, self.wires, vm.vtep)
             self.guests[name] = _guest(self.fabric, vm, host.namespace)
             _appears(self, name, guests.NIC)
         for name in vms:
@@ -34,33 +36,27 @@ class Tenancy(Ground):
             self.wait(DAD_S)
 
     def move(self, vm: str, vtep: str, how: str) -> None:
-        """Move a guest. `how`: "gratuitous" (the guest announces itself), "rarp" (its QEMU does) or "silent"."""
+        """Move a guest. `how`: "gratuitous" (the guest announces itself), "rarp" (its QEMU does) or "silent".
+
+        As in a live migration the guest runs on the new VTEP before its port on the old one goes.
+        """
         source = self.guests[vm]
         with self.deed("move", vm=vm, source=source.vtep, destination=vtep, how=how):
-            index = _index(self, source.vtep, source.tap)
-            guests.unplug(vm, self.wires)
-            self.emit("interface", "goes", {"host": source.vtep, "interface": source.tap, "ifindex": index})
-            _plug(self, vm, vtep, source.vnet)
-            self.homes.append((time.time_ns(), vm, vtep))
-            self.guests[vm] = replace(source, vtep=vtep)
+            _go(self, vm, vtep)
             if how == "rarp":
-                send(self.wires, guests.port_side(vm), frames.reverse_announcement(source.mac))
+                send(self.wires, guests.port_side(vm, vtep), frames.reverse_announcement(source.mac))
             elif how == "gratuitous":
                 for ip in source.ipv4:
                     send(source.namespace, guests.NIC, frames.announcement(source.mac, ip))
                 for ip in (*source.ipv6, source.link_local):
                     send(source.namespace, guests.NIC, frames.unsolicited_advertisement(source.mac, ip))
+            self.wait(OLD_PORT_S)
+            _leave(self, source)
 
     def move_to_deaf_port(self, vm: str, vtep: str) -> None:
         """Move a guest to a port that does not learn MACs, while its old VTEP's port stays up with nobody behind it."""
-        source = self.guests[vm]
-        with self.deed("move_to_deaf_port", vm=vm, source=source.vtep, destination=vtep):
-            guests.replug(
-                vm, self.wires, self.host(vtep).namespace, self.bridge(vtep, source.vnet), _vlan(self, source.vnet)
-            )
-            _appears(self, vtep, source.tap)
-            self.homes.append((time.time_ns(), vm, vtep))
-            self.guests[vm] = replace(source, vtep=vtep)
+        with self.deed("move_to_deaf_port", vm=vm, source=self.guests[vm].vtep, destination=vtep):
+            _go(self, vm, vtep, learning="off")
 
     def freeze(self, vm: str) -> None:
         """Let a guest die without its VTEP noticing: its NIC is dead, its port stays up."""
@@ -76,15 +72,14 @@ class Tenancy(Ground):
         """Remove a guest's port, as when it is stopped: the VTEP notices."""
         guest = self.guests[vm]
         with self.deed("cut", vm=vm, vtep=guest.vtep):
-            index = _index(self, guest.vtep, guest.tap)
-            guests.unplug(vm, self.wires)
-            self.emit("interface", "goes", {"host": guest.vtep, "interface": guest.tap, "ifindex": index})
+            _leave(self, guest)
 
     def plug(self, vm: str) -> None:
         """Give a guest that was cut off its port on the same VTEP again."""
         guest = self.guests[vm]
         with self.deed("plug", vm=vm, vtep=guest.vtep):
             _plug(self, vm, guest.vtep, guest.vnet)
+            guests.connect(vm, self.wires, guest.vtep)
 
     def change_mac(self, vm: str, mac: str) -> None:
         """Give a guest's NIC another MAC, without a word on the wire."""
@@ -144,8 +139,26 @@ class Tenancy(Ground):
                 self.run(vm, "ip", *line.split())
 
 
+def _go(stage: Ground, vm: str, vtep: str, learning: str = "on") -> None:
+    """Make a port on another VTEP and lead the guest's wire to it."""
+    source = stage.guests[vm]
+    _plug(stage, vm, vtep, source.vnet)
+    namespaces.batch(stage.host(vtep).namespace, [f"link set {source.tap} type bridge_slave learning {learning}"])
+    stage.homes.append((time.time_ns(), vm, vtep))
+    stage.guests[vm] = replace(source, vtep=vtep)
+    guests.connect(vm, stage.wires, vtep, source.vtep)
+
+
+def _leave(stage: Ground, guest: Guest) -> None:
+    """Remove a guest's port from a VTEP."""
+    index = _index(stage, guest.vtep, guest.tap)
+    guests.unplug(guest.name, stage.wires, guest.vtep)
+    stage.emit("interface", "goes", {"host": guest.vtep, "interface": guest.tap, "ifindex": index})
+
+
 def _plug(stage: Ground, vm: str, vtep: str, vnet: str) -> None:
-    guests.plug(vm, stage.wires, stage.host(vtep).namespace, stage.bridge(vtep, vnet), _vlan(stage, vnet))
+    namespace, master = stage.host(vtep).namespace, stage.bridge(vtep, vnet)
+    guests.plug(vm, stage.wires, vtep, namespace, master, _vlan(stage, vnet))
     _appears(stage, vtep, guests.tap_name(vm))
 
 

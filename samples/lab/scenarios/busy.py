@@ -47,7 +47,8 @@ def _disturb(world: World, lot: Random, names: list[str]) -> None:
         case 3:
             world.forget_neighbour(world.guests[vm].vtep, FIRST, ipv4(world, vm))
         case _:
-            world.move(vm, lot.choice(world.fabric.vteps), "gratuitous")
+            elsewhere = [vtep for vtep in world.fabric.vteps if vtep != world.guests[vm].vtep]
+            world.move(vm, lot.choice(elsewhere), "gratuitous")
 
 
 def _in_groups(names: list[str], size: int) -> list[list[str]]:

@@ -21,7 +21,7 @@ SCENARIO = Scenario(
     "echo",
     "a guest sends every broadcast back into the segment",
     drive,
-    made_for=("bum-echo",),
+    made_for=("bum-echo", "no-svi-address"),
     fabrics=("proxmox", "vlan-aware"),
     seconds=14,
 )

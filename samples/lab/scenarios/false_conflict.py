@@ -13,8 +13,9 @@ def drive(world: World) -> None:
     prober, broken = world.guests["vm1"], world.guests["vm3"]
     claim = bytearray(frames.arp(frames.REPLY, (prober.mac, WANTED), (prober.mac, "0.0.0.0"), prober.mac))
     claim[6:12] = frames.octets(broken.mac)  # the Ethernet source: nobody learns the prober at a wrong port
+    asks = frames.arp(frames.REQUEST, (prober.mac, "0.0.0.0"), (frames.NOBODY, WANTED))
     for _ in range(2):
-        world.probe("vm1", WANTED)
+        world.send_frame("vm1", asks, f"probe for {WANTED}")
         world.send_frame("vm3", bytes(claim), f"{WANTED} is at {prober.mac}")
         world.wait(1.0)
 

@@ -9,6 +9,7 @@ def drive(world: World) -> None:
     open_primed(world, "vm1")
     world.accept_untracked(FIRST, on=False)  # else the leaf learns from the answer that it eats
     world.boot("vm2")
+    world.resolve("vm1", ipv4(world, "vm2"))
     asking = world.guests["vm1"].vtep
     for _ in range(2):
         world.ping_from_svi(asking, FIRST, ipv4(world, "vm2"), count=3)
