@@ -61,10 +61,10 @@ def analyze_decoded(
     printed = with_speakers(_on_clock(printed, clocks), updates)
     routes, sessions = route_intervals(updates, printed)
     snapshots = with_agreement(printed, routes, sessions)
-    routes = with_causes(routes, events, anchors, points)
+    routes = with_causes(routes, events, anchors, points, snapshots)
     covered = _with_coverage(points, clocks)
     flows = find_flows(anchors, covered, alignment.margins)
-    resolutions = resolve(events, covered, anchors, routes, sessions, options)
+    resolutions = resolve(events, covered, anchors, routes, sessions, snapshots, options)
     aftermaths = find_aftermaths(resolutions, events, anchors, points)
 
     anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies, odd])

@@ -490,9 +490,7 @@ def caused(told, *heard):
         "is_hypervisor": True,
         "capture_ids": (0,),
     }
-    found = with_causes(
-        routes, events(*heard), columns.ANCHORS.empty().assign(**NO_TIMES), rows_of(columns.POINTS, [point])
-    )
+    found = with_causes(routes, events(*heard), NO_ANCHORS, rows_of(columns.POINTS, [point]), NO_PRINTS)
     return found[found["receiver_ip"] == ALICE].reset_index(drop=True)
 
 
@@ -504,6 +502,8 @@ def rows_of(table, rows):
 
 
 NO_TIMES = {"time_ns": pd.array([], dtype="int64"), "margin_ns": pd.array([], dtype="int64")}
+NO_ANCHORS = columns.ANCHORS.empty().assign(**NO_TIMES)
+NO_PRINTS = columns.SNAPSHOTS.empty().assign(**NO_TIMES)
 MAC, OTHER_MAC, SVI_MAC = ROUTE["mac"], 0xBC2411000002, 0xBC2411AAAAA1
 SECOND = 1_000_000_000
 T = 1000 * SECOND
@@ -592,7 +592,7 @@ def test_withdraw_reason_is_the_same_everywhere():
     told = [*BOTH, withdraw(T), withdraw(T, ip=None), advertise(T + 9), event(T + 20, "reset")]
     routes, _ = route_intervals(updates(event(1, "start"), event(2, "open"), *told))
 
-    found = with_causes(routes, events(), columns.ANCHORS.empty().assign(**NO_TIMES), columns.POINTS.empty())
+    found = with_causes(routes, events(), NO_ANCHORS, columns.POINTS.empty(), NO_PRINTS)
     at_bob = found[found["receiver_ip"] == BOB]
 
     assert at_bob["withdraw_reason"].tolist() == ["unknown", "session lost", "unknown"]

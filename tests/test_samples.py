@@ -18,6 +18,7 @@ import pytest
 
 import evpn_pcap
 from evpn_pcap.addresses import mac_text
+from evpn_pcap.model import Options
 from samples.lab.skew import Clock, read_clocks
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -38,7 +39,8 @@ def read(name, file):
 
 @cache
 def analysis_of(name):
-    return evpn_pcap.analyze([SAMPLES / name])
+    prints = tuple(str(path) for path in (SAMPLES / name).glob("prints"))
+    return evpn_pcap.analyze([SAMPLES / name], Options(snapshots=prints))
 
 
 def answers(name):

@@ -39,6 +39,8 @@ RESOLUTIONS = Table(
         Column("target_mac", MAC, "the MAC that the first answer told"),
         Column("outcome", WORD, "suppressed | flooded | learned | undecided"),
         Column("reason", WORD, "why (domain.md, section 4), as far as the evidence goes; else missing"),
+        Column("reason_detail", TEXT, "what lies behind the reason, in words: never advertised, withdrawn, aged, not importable ..."),
+        Column("reason_candidates", TEXT, "where the evidence leaves the reason open: which reasons remain, and what would decide"),
         Column("likely", WORD, "the more likely outcome of an undecided row, from timing or routes; a hint"),
         Column("undecided_reason", TEXT, "which vantage point or moment is missing"),
         Column("answered_by", WORD, "proxy | gateway | target | none | unknown"),

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
-from evpn_pcap.model import Kind, Options, Outcome, Role
-from evpn_pcap.resolutions import aftermath, answers, context, evidence, placement, reasons
+from evpn_pcap.model import Kind, Options, Outcome, Role, RouteState
+from evpn_pcap.resolutions import aftermath, answers, context, details, evidence, kernel, placement, reasons
 from evpn_pcap.resolutions.rows import Rows, find_rows
 
 FRAMES_SHOWN_COUNT = 12  # of the first request and of the first answer, each
@@ -21,13 +21,14 @@ def resolve(
     anchors: pd.DataFrame,
     routes: pd.DataFrame,
     sessions: pd.DataFrame,
+    snapshots: pd.DataFrame,
     options: Options,
 ) -> pd.DataFrame:
     """Return RESOLUTIONS: each request and its retries, with outcome, reason and evidence.
 
     Reads EVENTS; POINTS with first_time_ns, last_time_ns and point_margin_ns, its coverage on the
-    common clock; ANCHORS with time_ns and margin_ns; ROUTES; SESSIONS. `options` restricts the
-    rows to VNIs and times, and states gateways and places. Rows are in order of time.
+    common clock; ANCHORS and SNAPSHOTS with time_ns and margin_ns; ROUTES; SESSIONS. `options`
+    restricts the rows to VNIs and times, and states gateways and places. Rows are in order of time.
     """
     if not events["kind"].notna().any():
         return columns.RESOLUTIONS.empty()
@@ -45,7 +46,8 @@ def resolve(
     gone = gone[~(gone["is_by_place"] & gone["row_id"].isin(heard))]  # no copy left, so the place is on the same VTEP
     rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]), is_visible=evidence.answer_visible(requests, rows, own))
     rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back), is_ingress_heard=rows.index.isin(heard))
-    rows = rows.assign(is_table_whole=context.are_tables_whole(rows, sessions, points))
+    printed = context.are_tables_printed(rows, snapshots)
+    rows = rows.assign(is_table_whole=context.are_tables_whole(rows, sessions, points) | printed.notna())
     rows = rows.join(answers.natures(rows, told, anchors, points, places, options))
     rows = rows.assign(is_silent=answers.silences(rows, anchors, points))
     rows = rows.assign(outcome=_outcomes(rows))
@@ -56,8 +58,12 @@ def resolve(
         assumptions=_assumptions(rows, gone, seen, asked_back),
     )
     rows = rows.join(context.route_states(rows, routes))
+    rows = rows.assign(assumptions=_with_prints(rows, printed))
+    rows = rows.join(kernel.kernel_facts(rows, snapshots, points, options))
+    rows = rows.assign(reason=reasons.reasons(rows))
     rows = rows.assign(
-        reason=reasons.reasons(rows),
+        reason_detail=details.reason_details(rows, routes),
+        reason_candidates=details.reason_candidates(rows),
         undecided_reason=reasons.undecided_reasons(rows, seen),
         likely=reasons.likely_outcomes(rows, anchors),
         route_effect=context.route_effects(rows, routes, points),
@@ -139,6 +145,15 @@ def _assumptions(rows: pd.DataFrame, gone: pd.DataFrame, seen: pd.DataFrame, ask
         [(text,) if text and is_sure else () for text, is_sure in zip(by_outcome, decided, strict=True)],
         index=rows.index,
         dtype="object",
+    )
+
+
+def _with_prints(rows: pd.DataFrame, printed: pd.Series) -> pd.Series:
+    """Return the assumptions of each row, and where its route state rests on a print before it, that too."""
+    is_told = printed.notna() & rows["route_state"].isin([RouteState.IN_FORCE, RouteState.NOT_IN_FORCE])
+    told = zip(rows["assumptions"], printed, is_told, strict=True)
+    return pd.Series(
+        [(*one, text) if told_so else one for one, text, told_so in told], index=rows.index, dtype="object"
     )
 
 

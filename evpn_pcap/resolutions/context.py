@@ -7,6 +7,7 @@ from evpn_pcap.model import FOREVER, Role, RouteEffect, RouteState
 from evpn_pcap.order import AFTER, BEFORE, TOO_CLOSE, order
 
 EFFECT_NS = 1_000_000_000  # trigger to UPDATE takes about 50 ms (domain.md, section 8)
+PRINT_NS = 60_000_000_000  # a print this long before still tells the table, if nothing tells of a change
 WELL_BEFORE_NS = 2_000_000_000  # a route in force for longer had time to reach the kernel
 
 
@@ -76,6 +77,37 @@ def are_tables_whole(rows: pd.DataFrame, sessions: pd.DataFrame, points: pd.Data
     heard = asked.merge(listened, left_on="ingress_vtep", right_on="vtep_ip", how="inner", validate="many_to_many")
     heard = heard[(heard["first_time_ns"] < heard["time_ns"]) & (heard["last_time_ns"] > heard["last_request_ns"])]
     return rows.index.isin(all_whole[all_whole].index) & rows.index.isin(heard["row_id"])
+
+
+def are_tables_printed(rows: pd.DataFrame, snapshots: pd.DataFrame) -> pd.Series:
+    """Return, in words, on which print of the ingress VTEP's table each row's route state rests; missing if on none.
+
+    Where the VTEP's sessions were not captured: a print within a minute before the request, beyond the margins.
+    """
+    asked = rows[rows["ingress_vtep"].notna() & (rows["margin_ns"] != FOREVER)].reset_index()
+    asked = asked.assign(at_ns=asked["time_ns"] - asked["margin_ns"])[["row_id", "ingress_vtep", "at_ns", "time_ns"]]
+    prints = snapshots[(snapshots["form"] == "routes") & snapshots["is_whole"].fillna(value=False).astype(bool)]
+    prints = prints[prints["agreement"].isna() & prints["speaker_ip"].notna() & (prints["margin_ns"] != FOREVER)]
+    seen = snapshots.loc[snapshots["agreement"].notna(), "speaker_ip"].dropna().unique()
+    prints = prints[~prints["speaker_ip"].isin(seen)].drop_duplicates("snapshot_id")
+    prints = prints.assign(at_ns=prints["time_ns"] + prints["margin_ns"], print_ns=prints["time_ns"].astype("Int64"))
+    found = pd.merge_asof(
+        asked.sort_values("at_ns", kind="stable"),
+        prints[["at_ns", "speaker_ip", "host", "print_ns"]].sort_values("at_ns", kind="stable"),
+        on="at_ns",
+        left_by="ingress_vtep",
+        right_by="speaker_ip",
+        tolerance=PRINT_NS,
+    ).dropna(subset=["print_ns"])
+    seconds = ((found["time_ns"] - found["print_ns"]) // 1_000_000_000).astype("str")
+    text = (
+        "the routes of "
+        + found["host"]
+        + " did not change in the "
+        + seconds
+        + " s between their print and the request"
+    )
+    return text.set_axis(found["row_id"]).reindex(rows.index).astype("str")
 
 
 def route_effects(rows: pd.DataFrame, routes: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:

@@ -5,27 +5,40 @@ import pandas as pd
 
 from evpn_pcap.model import FOREVER, AnsweredBy, Kind, Outcome, RouteState
 
+NOBODY = "none"  # no such entry in a kernel's table
+INVALID = ("INCOMPLETE", "FAILED")
 ASK = "name it with --gateway, or capture BGP"
 
 
 def reasons(rows: pd.DataFrame) -> np.ndarray:
-    """Return the reason of each row as far as the evidence goes; None where it does not."""
+    """Return the reason of each row as far as the evidence goes; None where it does not.
+
+    Prints of the kernel's tables go before what the routes suggest; where a route is in force, they count only
+    if the prints on both sides of the request say the same.
+    """
     flooded = rows["outcome"] == Outcome.FLOODED
     suppressed = rows["outcome"] == Outcome.SUPPRESSED
     asks = rows["kind"] == Kind.RESOLUTION
+    printed = flooded & asks & (rows["is_confirmed"] | (rows["route_state"] != RouteState.IN_FORCE))
+    valid = rows["neighbour"].notna() & ~rows["neighbour"].isin([NOBODY, *INVALID])
     found = np.select(
         [
             flooded & (rows["kind"] == Kind.REFRESH),
             suppressed & (rows["kind"] == Kind.PROBE) & (rows["answered_by"] == AnsweredBy.NONE),
             suppressed & (rows["kind"] == Kind.ANNOUNCEMENT),
             rows["outcome"] == Outcome.LEARNED,
-            flooded & asks & rows["well_before"],
+            flooded & asks & (rows["suppression"] == "off"),
+            printed & (rows["neighbour"] == NOBODY),
+            printed & rows["neighbour"].isin(INVALID),
+            printed & valid & (rows["fdb"] == NOBODY),
+            flooded & asks & rows["well_before"] & (rows["suppression"] != "on"),
             flooded & asks & (rows["route_state"] == RouteState.NOT_IN_FORCE),
             suppressed & (rows["answered_by"] == AnsweredBy.PROXY),
             suppressed & (rows["answered_by"] == AnsweredBy.TARGET),
         ],
         [
             "unicast-forwarded", "probe-dropped", "announcement-dropped", "gateway", "suppression-off", "no-neighbour",
+            "neighbour-invalid", "no-fdb", "suppression-off", "no-neighbour",
             "proxied", "local-target",
         ],
         "",

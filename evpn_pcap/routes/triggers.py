@@ -11,6 +11,7 @@ from evpn_pcap.addresses import capture_of
 from evpn_pcap.routes.places import OWN_LINK, are_comparable
 
 WINDOW_NS = 1_000_000_000  # trigger to UPDATE takes about 50 ms in FRR (domain.md, section 8), elsewhere up to a second
+AT_ONCE_NS = 75_000_000  # any frame teaches a MAC; an earlier one, of a kind that no table has, may have
 TOGETHER_NS = 100_000_000  # an address that is announced with its MAC was known before: the MAC was learned anew
 
 
@@ -19,7 +20,7 @@ def find_triggers(own: pd.DataFrame, frames: pd.DataFrame, events: pd.DataFrame,
 
     The trigger is the first frame in the second before the UPDATE that can have taught the VTEP the
     address: one sent to the VTEP itself, else one that claims the address, else, where the MAC was
-    announced with it, any frame of the MAC. It is looked for at the access side of the VTEP, or
+    announced with it, any frame of the MAC within 75 ms. It is looked for at the access side of the VTEP, or
     where that was not captured on the machine's own link. An announcement whose frame was not captured
     has none.
     """
@@ -33,7 +34,7 @@ def find_triggers(own: pd.DataFrame, frames: pd.DataFrame, events: pd.DataFrame,
         found += [
             _first_frames(with_ip, taught, [at, "mac", "ip"]),
             _first_frames(with_ip, frames[is_claim], [at, "mac", "ip"]),
-            _first_frames(pd.concat([alone, relearned]), frames, [at, "mac"]),
+            _first_frames(_at_once(pd.concat([alone, relearned])), frames, [at, "mac"]),
         ]
     told = pd.concat(found)
     first = told[~told.index.duplicated()].reindex(own.index)
@@ -67,6 +68,12 @@ def _announced(own: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         since_ns=(ordered["advertised_ns"] - WINDOW_NS).clip(lower=before_ns),
         is_with_mac=near["with_ns"].notna().to_numpy() & ordered["ip"].notna(),
     )[is_seen]
+
+
+def _at_once(announced: pd.DataFrame) -> pd.DataFrame:
+    """Return announcements whose trigger is looked for shortly before them only."""
+    since_ns = announced["advertised_ns"] - AT_ONCE_NS
+    return announced.assign(since_ns=since_ns.clip(lower=announced["since_ns"]))
 
 
 def _is_to_vtep(frames: pd.DataFrame, events: pd.DataFrame, own: pd.DataFrame) -> pd.Series:

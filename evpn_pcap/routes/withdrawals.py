@@ -12,18 +12,21 @@ MOVE_NS = 1_000_000_000  # a move is announced before, or at most this long afte
 ACTIVE_NS = 60_000_000_000  # a machine heard of this recently was not silent
 AGEING_NS = 240_000_000_000  # Linux bridges forget a MAC after 300 s
 PROBED_NS = 5_000_000_000  # an address that is probed and silent fails after about 3 s
-LINK_NS = 5_000_000_000  # no bridge forgets a MAC so soon
+LINK_NS = 2_000_000_000  # no bridge forgets a MAC so soon
 
 
-def withdraw_reasons(routes: pd.DataFrame, own: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
+def withdraw_reasons(
+    routes: pd.DataFrame, own: pd.DataFrame, frames: pd.DataFrame, snapshots: pd.DataFrame
+) -> pd.DataFrame:
     """Return withdraw_reason and silence_ns of ROUTES, with its index.
 
     `own`: the MAC/IP routes that VTEPs announced themselves; `frames` at their access sides. What a
     VTEP withdrew by UPDATE has, at every receiver, the reason that the VTEP's own row has:
 
     moved: another VTEP announced the same address later, and still does. Family disabled: all addresses of
-    IPv4 or IPv6 went at one instant, while the MACs stayed and the machines were not silent. Link
-    down: a MAC went with its addresses within 5 s of its last frame. Aged: it had not been heard for
+    IPv4 or IPv6 went at one instant, while the MACs stayed and the machines were not silent, or a print says that
+    IPv6 is off. Link
+    down: a MAC went with its addresses within 2 s of its last frame. Aged: it had not been heard for
     longer than a bridge remembers a MAC (240 s at least), or for an address whose MAC stayed, than an
     unanswered probe takes. Everything else is unknown.
     """
@@ -39,7 +42,7 @@ def withdraw_reasons(routes: pd.DataFrame, own: pd.DataFrame, frames: pd.DataFra
             is_moved,
             with_mac & (mac_silence_ns < LINK_NS).fillna(value=False),
             with_mac & (mac_silence_ns >= AGEING_NS).fillna(value=False),
-            ~with_mac & is_whole_family,
+            ~with_mac & (is_whole_family | _are_switched_off(gone, snapshots)),
             ~with_mac & (silence_ns >= PROBED_NS).fillna(value=False),
         ],
         [
@@ -133,6 +136,21 @@ def _are_whole_families(gone: pd.DataFrame, own: pd.DataFrame, is_alive: pd.Seri
         is_burst = (after == 0) & ((went > 1) | is_alive.reindex(burst.index).to_numpy(dtype=bool))
         found.loc[burst.index] = is_burst
     return found
+
+
+def _are_switched_off(gone: pd.DataFrame, snapshots: pd.DataFrame) -> pd.Series:
+    """Return whether a print of the VTEP near the withdrawal of an IPv6 address says that IPv6 is off on a device."""
+    off = snapshots[(snapshots["form"] == "settings") & (snapshots["flags"] == "disable_ipv6=1")]
+    off = off.drop_duplicates("snapshot_id").sort_values("time_ns", kind="stable")
+    asked = gone.assign(time_ns=gone["withdrawn_ns"], speaker_ip=gone["receiver_ip"]).sort_values("time_ns")
+    found = pd.merge_asof(
+        asked[["time_ns", "speaker_ip", "ip", "withdraw_margin_ns"]],
+        off[["time_ns", "speaker_ip", "snapshot_id"]].assign(print_ns=off["time_ns"].astype("Int64")),
+        on="time_ns", by="speaker_ip", direction="nearest",
+    ).set_index(asked.index)  # fmt: skip
+    is_near = (found["print_ns"] - found["time_ns"]).abs() <= found["withdraw_margin_ns"] + ACTIVE_NS
+    is_off = is_near.fillna(value=False).astype(bool) & found["ip"].str.contains(":").fillna(value=False).astype(bool)
+    return is_off.reindex(gone.index)
 
 
 def _at_receivers(routes: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:

@@ -11,9 +11,9 @@ KNOWN_NS = 1_000_000_000  # so long after an announcement every VTEP has it
 def announced(routes: pd.DataFrame, *route_types: int) -> pd.DataFrame:
     """Return the routes of these types in their senders' own view whose announcement was seen.
 
-    A route known only by its withdrawal has no attributes to judge, and is left out.
+    A route known only by its withdrawal, or from a print, has not all attributes to judge, and is left out.
     """
-    is_own = routes["receiver_ip"] == routes["sender_ip"]
+    is_own = (routes["receiver_ip"] == routes["sender_ip"]) & routes["frame_ids"].map(bool).astype(bool)
     return routes[is_own & ~routes["is_preexisting"].astype(bool) & routes["route_type"].isin(route_types)]
 
 

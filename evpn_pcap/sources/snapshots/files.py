@@ -10,7 +10,7 @@ from evpn_pcap.errors import OptionError
 from evpn_pcap.moments import moment_ns
 
 OPTION = "--snapshot"
-_KINDS = re.compile(r"(route|arp-cache|mac|neigh|fdb|link|addr).*\.(txt|json|log|out)$", re.IGNORECASE)
+_KINDS = re.compile(r"(route|arp-cache|mac|neigh|fdb|link|addr|sysctl|ipv6).*\.(txt|json|log|out)$", re.IGNORECASE)
 _STAMP = re.compile(
     r"@(?P<ns>\d{19})(?!\d)|@(?P<s>\d{10}(\.\d{1,9})?)(?!\d)"
     r"|@(?P<day>\d{4}-?\d\d-?\d\d)T(?P<hour>\d\d)[:-]?(?P<minute>\d\d)[:-]?(?P<second>\d\d)Z?"

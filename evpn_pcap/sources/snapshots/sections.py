@@ -4,12 +4,12 @@ import json
 import re
 from dataclasses import dataclass
 
-from evpn_pcap.sources.snapshots import bgp_routes, evpn_tables, fdb, links, neighbours
+from evpn_pcap.sources.snapshots import bgp_routes, evpn_tables, fdb, links, neighbours, settings
 from evpn_pcap.sources.snapshots.prints import Form, Print
 
 FORMS: tuple[Form, ...] = (
     bgp_routes.FORM, evpn_tables.ARP_CACHE_FORM, evpn_tables.MAC_TABLE_FORM, fdb.FORM, neighbours.FORM,
-    links.LINK_FORM, links.ADDRESS_FORM,
+    links.LINK_FORM, links.ADDRESS_FORM, settings.FORM,
 )  # fmt: skip
 _PROMPT = re.compile(
     r"\s*(?:\S+@(?P<shell>[\w.-]+):[^#$]*[#$]|(?P<daemon>[A-Za-z][\w.-]*)(?:\([\w-]+\))?[#>])\s+(?P<command>[a-z].*?)\s*"

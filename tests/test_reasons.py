@@ -1,0 +1,126 @@
+"""Why each request was flooded, suppressed or learned: in the kernel's order, as far as captures and prints tell."""
+
+import pandas as pd
+import pytest
+
+import evpn_pcap
+from evpn_pcap.model import FOREVER, Options
+from tests.conftest import PROJECT, SHARED
+
+SAMPLES = PROJECT / "samples"
+
+
+def rows_of(paths, *snapshots):
+    """Return the rows that the headline counts, in order, with prints given as label and path or text."""
+    told = evpn_pcap.analyze(paths, Options(snapshots=tuple(str(one) for one in snapshots))).tables.resolutions
+    return told[told["kind"] == "resolution"].reset_index(drop=True)
+
+
+def founding(name):
+    return [SAMPLES / f"founding-case-{name}" / f"vm{number}.pcap" for number in (1, 2)]
+
+
+BOTH = SHARED / "transcripts" / "03-pve1-routes-both-vms.txt"
+LATER = SHARED / "transcripts" / "06-pve1-routes-after-gateway-ping.txt"
+
+
+FLOODED_SCENE = ("flooded", "no-neighbour", "not in force", "never advertised: its VTEP announces the MAC alone")
+ND_SCENE = ("suppressed", "proxied", "in force", "by the MAC/IP route in force since before")
+LEARNED_SCENE = ("suppressed", "proxied", "in force", "learned between two prints, as an exchange with the gateway")
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("name", "prints", "expected"),
+    [
+        ("arp-flooded", [f"pve1@2026-01-15T14:45:00Z={BOTH}"], FLOODED_SCENE),
+        ("nd", [f"pve1@2026-01-15T13:13:00Z={BOTH}"], ND_SCENE),
+        (
+            "arp-suppressed",
+            [f"pve1@2026-01-15T14:45:00Z={BOTH}", f"pve1@2026-01-15T15:13:00Z={LATER}"],
+            LEARNED_SCENE,
+        ),
+    ],
+)
+def test_founding_case(name, prints, expected):
+    """With the prints of that day each scene is explained as its README does, and says what it rests on."""
+    *words, detail = expected
+    first = rows_of(founding(name), *prints).iloc[0]
+
+    assert first[["outcome", "reason", "route_state"]].tolist() == words
+    assert detail in first["reason_detail"]
+    assert any("the routes of pve1 did not change" in one for one in first["assumptions"])
+
+
+@pytest.mark.corpus
+def test_founding_case_withdrawn_with_ipv6():
+    """Between the first two prints the MAC+IPv6 route went, because IPv6 was switched off; the MAC route stayed."""
+    folder = SHARED / "transcripts"
+    names = ("01-pve1-routes-vm1-connected", "02-pve1-disable-ipv6", "02-pve1-routes-after-disable")
+    times = dict(zip(names, ("12:52:00", "12:53:06", "12:54:00"), strict=True))
+    prints = tuple(f"pve1@2026-01-15T{at}Z={folder / name}.txt" for name, at in times.items())
+
+    routes = evpn_pcap.analyze(founding("nd"), Options(snapshots=prints)).tables.routes
+    own = routes[routes["receiver_ip"] == routes["sender_ip"]].sort_values("ip", na_position="first")
+
+    assert own["withdrawn_ns"].eq(FOREVER).tolist() == [True, False]
+    assert own["withdraw_reason"].tolist()[1] == "family disabled"
+
+
+FLOODED = SAMPLES / "arp-flooded"
+NEIGHBOUR = "10.2.1.12 dev EVPN1 lladdr bc:24:11:00:00:02 extern_learn {state}\n"
+OTHER = "10.2.1.99 dev EVPN1 lladdr bc:24:11:00:00:99 STALE\n"
+FDB = "bc:24:11:00:00:02 dev vxlan_EVPN1 dst 192.168.16.4 self extern_learn\n"
+OTHER_FDB = "bc:24:11:00:00:99 dev vxlan_EVPN1 dst 192.168.16.4 self extern_learn\n"
+PORT = "4: vxlan_EVPN1: <UP> mtu 1500 master EVPN1 state forwarding priority 32 cost 100\n  neigh_suppress {is_on}\n"
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "fdb", "suppression", "reason", "detail"),
+    [
+        (OTHER, FDB, "on", "no-neighbour", "never advertised"),
+        (NEIGHBOUR.format(state="FAILED"), FDB, "on", "neighbour-invalid", "the entry on pve1 is FAILED"),
+        (NEIGHBOUR.format(state="INCOMPLETE"), FDB, "on", "neighbour-invalid", "the entry on pve1 is INCOMPLETE"),
+        (NEIGHBOUR.format(state="NOARP"), OTHER_FDB, "on", "no-fdb", "not in the FDB of pve1"),
+        (NEIGHBOUR.format(state="NOARP"), FDB, "off", "suppression-off", "neigh_suppress is off"),
+        (OTHER, FDB, "off", "suppression-off", "neigh_suppress is off"),
+        (NEIGHBOUR.format(state="NOARP"), FDB, "on", None, None),
+    ],
+)
+def test_kernels_order(neighbours, fdb, suppression, reason, detail, tmp_path):
+    """Prints of the ingress VTEP's kernel just before a request give the reason, in the order in which it decides."""
+    asked = rows_of([FLOODED]).query("requester_ip == '10.2.1.11'").iloc[0]
+    told = {"ip-neigh": neighbours, "bridge-fdb": fdb, "bridge-link": PORT.format(is_on=suppression)}
+    for name, text in told.items():
+        (tmp_path / f"pve1@{asked['time_ns'] - 2_000_000_000}-{name}.txt").write_text(text)
+
+    found = rows_of([FLOODED], tmp_path).query(f"id == {asked['id']}").iloc[0]
+
+    assert (None if pd.isna(found["reason"]) else found["reason"]) == reason
+    assert (detail in found["reason_detail"]) if detail else pd.isna(found["reason_detail"])
+    assert pd.isna(found["reason_candidates"]) == (reason is not None)
+
+
+@pytest.mark.parametrize("apart_ns", [-60_000_000_000, 60_000_000_000])
+def test_prints_of_another_time_say_nothing(apart_ns, tmp_path):
+    """A kernel's table a minute before or after a request tells nothing about it; what would decide is named."""
+    asked = rows_of([FLOODED]).iloc[0]
+    (tmp_path / f"pve1@{asked['time_ns'] + apart_ns}-ip-neigh.txt").write_text(OTHER)
+
+    found = rows_of([FLOODED], tmp_path).iloc[0]
+
+    assert pd.isna(found["reason"])
+    assert "`ip neigh`" in found["reason_candidates"]
+
+
+def test_reasons_tell_what_lies_behind_them():
+    """An aged route, and what an exchange with the gateway taught, are told in words."""
+    aged = rows_of([SAMPLES / "silent-host-aged"])
+    taught = rows_of([SAMPLES / "gateway-primed"])
+
+    assert aged.loc[aged["reason"] == "no-neighbour", "reason_detail"].tolist() == [
+        "aged: withdrawn 4.0 s before, after 300 s of silence"
+    ]
+    learned = taught.loc[taught["reason"] == "gateway", "reason_detail"]
+    assert len(learned) == 2
+    assert learned.str.fullmatch(r"the VTEP then announced \S+, 5\d ms after the request: the exchange taught it").all()
