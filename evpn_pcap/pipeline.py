@@ -52,7 +52,8 @@ def analyze_decoded(
     streams, stream_anomalies = join_streams(columns.SEGMENTS.concat([one.segments for one in decoded]))
     updates, bgp_anomalies = decode_updates(streams)
 
-    points = find_points(interfaces, packets, anchors, options)
+    oddities = columns.ANOMALIES.concat([one.anomalies for one in decoded])
+    points = find_points(interfaces, packets, anchors, oddities, options)
     alignment = compare_clocks(anchors, points, options.reference)
     clocks = alignment.fits
     packets, anchors, updates = (on_common_clock(table, clocks) for table in (packets, anchors, updates))
@@ -67,7 +68,7 @@ def analyze_decoded(
     resolutions = resolve(events, covered, anchors, routes, sessions, snapshots, options)
     aftermaths = find_aftermaths(resolutions, events, anchors, points)
 
-    anomalies = columns.ANOMALIES.concat([*(one.anomalies for one in decoded), stream_anomalies, bgp_anomalies, odd])
+    anomalies = columns.ANOMALIES.concat([oddities, stream_anomalies, bgp_anomalies, odd])
     tables = Tables(
         interfaces,
         points,
@@ -100,7 +101,8 @@ def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, .
     interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
     packets = columns.PACKETS.concat([one.packets for one in decoded])
     anchors = with_common_keys(columns.ANCHORS.concat([one.anchors for one in decoded]))
-    return fit_clocks(anchors, find_points(interfaces, packets, anchors, options), options.reference)
+    oddities = columns.ANOMALIES.concat([one.anomalies for one in decoded])
+    return fit_clocks(anchors, find_points(interfaces, packets, anchors, oddities, options), options.reference)
 
 
 def _on_clock(snapshots: pd.DataFrame, clocks: tuple[ClockFit, ...]) -> pd.DataFrame:

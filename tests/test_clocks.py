@@ -446,7 +446,8 @@ def tables_of(captures):
     interfaces = columns.INTERFACES.concat([one.interfaces for one in captures])
     packets = columns.PACKETS.concat([one.packets for one in captures])
     anchors = columns.ANCHORS.concat([one.anchors for one in captures])
-    return anchors, find_points(interfaces, packets, anchors, Options())
+    anomalies = columns.ANOMALIES.concat([one.anomalies for one in captures])
+    return anchors, find_points(interfaces, packets, anchors, anomalies, Options())
 
 
 def lab_clocks(folder):

@@ -62,8 +62,14 @@ def find_matches(sightings: pd.DataFrame) -> Matches:
 
 
 def _to_one_destination(sightings: pd.DataFrame) -> pd.DataFrame:
-    """Return the sightings of frames to one receiver that nobody saw in two different tunnels."""
-    unicast = sightings[sightings["is_multicast"].eq(False).fillna(False).to_numpy(bool)]
+    """Return the sightings of frames to one receiver that nobody saw in two different tunnels.
+
+    A cooked capture does not say whom an outgoing frame goes to; another sighting of it does.
+    """
+    is_unknown = sightings["is_multicast"].isna().to_numpy(bool)
+    is_single = sightings["is_multicast"].eq(False).fillna(False).to_numpy(bool)
+    elsewhere = sightings["anchor_key"].isin(sightings.loc[is_single, "anchor_key"]).to_numpy(bool)
+    unicast = sightings[is_single | (is_unknown & elsewhere)]
     tunnels = unicast.loc[
         unicast["outer_source_ip"].notna(), ["anchor_key", "outer_source_ip", "outer_destination_ip"]
     ].drop_duplicates()

@@ -38,6 +38,8 @@ POINTS = Table(
         Column("shows_arp", FLAG, "ARP was seen here: its absence may mean something"),
         Column("shows_nd", FLAG, "ND was seen here"),
         Column("shows_vxlan", FLAG, "VXLAN was seen here"),
+        Column("cuts_arp", FLAG, "the snapshot length cut frames before or inside ARP: its absence means nothing"),
+        Column("cuts_nd", FLAG, "the snapshot length cut frames before or inside ND"),
         Column("first_ns", TIME, "coverage begins, the host's own clock"),
         Column("last_ns", TIME, "coverage ends, the host's own clock"),
         Column("packet_count", COUNT, "records"),

@@ -33,13 +33,13 @@ def resolve(
     if not events["kind"].notna().any():
         return columns.RESOLUTIONS.empty()
     places = placement.find_placement(events, anchors, routes, points, options)
-    found = find_rows(events, anchors)
+    found = find_rows(events, anchors, places.entered)
     requests = evidence.sightings_with_places(found.requests, points, places)
     told = evidence.sightings_with_places(found.answers, points, places)
     rows = _with_basics(found, requests, points, places)
     own = evidence.own_hosts(points)
 
-    gone = evidence.beyond(requests, rows, own, answers.missing_at_target(requests, told, rows["target_mac"]))
+    gone = evidence.beyond(requests, rows, own, answers.missing_at_target(requests, told, rows["target_mac"]), places)
     seen = evidence.witnesses(rows, points, own, places)
     asked_back = evidence.asks_back(rows, requests)
     heard = seen.loc[seen["is_ingress"] & seen["proves"], "row_id"]

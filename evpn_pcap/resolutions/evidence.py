@@ -53,7 +53,9 @@ def ingress_vteps(rows: pd.DataFrame, requests: pd.DataFrame, points: pd.DataFra
     return by_copy.astype("str").fillna(by_entry).fillna(by_place).fillna(by_bridge).astype("str")
 
 
-def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unanswered_at: pd.DataFrame) -> pd.DataFrame:
+def beyond(
+    requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unanswered_at: pd.DataFrame, placement: Placement
+) -> pd.DataFrame:
     """Return the sightings of requests that were made beyond the ingress VTEP, with `assumption` where it rests on one.
 
     Proof: the frame is inside VXLAN, or bare at a hypervisor that is not the ingress VTEP, or on
@@ -68,11 +70,13 @@ def beyond(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, unansw
     own_side = _pairs(requests["source_mac"], requests["host"]).isin(_pairs(own["station_mac"], own["host"]))
     is_copy = requests["vni"].notna()
     at_vtep, station_vtep = requests["at_vtep_ip"], requests["at_station_vtep"]
-    other_vtep = ~is_copy & at_vtep.notna() & ingress.notna() & (at_vtep != ingress)
+    is_anycast = requests["source_mac"].isin(placement.gateway_macs)  # each VTEP sends the same frame itself
+    other_vtep = ~is_copy & ~is_anycast & at_vtep.notna() & ingress.notna() & (at_vtep != ingress)
     on_link = (
         ~is_copy
         & (requests["at_role"] == Role.VM)
         & ~own_side
+        & ~is_anycast
         & ~_pairs(requests["row_id"], requests["host"]).isin(_pairs(unanswered_at["row_id"], unanswered_at["host"]))
     )
     is_known = ingress.notna() & station_vtep.notna()
@@ -106,8 +110,8 @@ def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, place
     """Return, per row and vantage point that a copy would have passed, whether it would have been seen there.
 
     One row per row_id and point_id on the path: `covers` (its capture covers every request of the
-    row, less both margins), `is_aligned`, `proves` (covers, and lost nothing), `assumption`, `rank`
-    (the smaller, the nearer to the ingress VTEP). Absence there proves that nothing went beyond.
+    row, less both margins), `is_aligned`, `proves` (covers, lost nothing and cut nothing that is read),
+    `assumption`, `rank` (the smaller, the nearer to the ingress VTEP). Absence there proves that nothing went beyond.
     """
     shown = points[points["shows_arp"] | points["shows_nd"] | points["shows_vxlan"]]
     asked = rows.reset_index()[
@@ -179,7 +183,8 @@ def _with_coverage(found: pd.DataFrame) -> pd.DataFrame:
     ends = order(found["last_time_ns"], point_margin, found["last_request_ns"] + TRAVEL_NS, row_margin)
     covers = aligned & (begins == BEFORE) & (ends == AFTER)
     lost = found["dropped_count"].fillna(0).astype("int64") > 0
-    return found.assign(is_aligned=aligned, covers=covers, proves=covers & ~lost)
+    cut = found["cuts_arp"].where(found["protocol"] == "arp", found["cuts_nd"]).astype(bool)
+    return found.assign(is_aligned=aligned, covers=covers, is_cut=cut, proves=covers & ~lost & ~cut)
 
 
 def asks_back(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Index:

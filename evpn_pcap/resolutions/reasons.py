@@ -60,6 +60,7 @@ def undecided_reasons(rows: pd.DataFrame, witnesses: pd.DataFrame) -> np.ndarray
         [
             rows["outcome"] != Outcome.UNDECIDED,
             rows["is_kept"],
+            rows.index.isin(witnesses.loc[witnesses["covers"] & witnesses["is_cut"], "row_id"]),
             covered,
             has_aligned,
             has_any & (rows["margin_ns"] == FOREVER),
@@ -68,6 +69,7 @@ def undecided_reasons(rows: pd.DataFrame, witnesses: pd.DataFrame) -> np.ndarray
         [
             "",
             "whether " + rows["target_ip"].fillna("the target") + " is the VTEP's own address is not known: " + ASK,
+            "the captures of " + there + " cut frames short (snapshot length), or report lost packets",
             "the captures of " + there + " report lost packets",
             "the captures of " + there + " do not cover the moment",
             "the clock of " + rows["host"] + " cannot be compared with " + there + ": no packets seen both ways",

@@ -25,14 +25,16 @@ class Rows:
     answers: pd.DataFrame
 
 
-def find_rows(events: pd.DataFrame, anchors: pd.DataFrame) -> Rows:
+def find_rows(events: pd.DataFrame, anchors: pd.DataFrame, entered: pd.Series) -> Rows:
     """Return each request with its retries, and every sighting of each answer to it.
 
     Requests of one ROW_KEY are one row while each comes within 3 s of the last and the asker had no
     answer in between: none was seen, and it sent nothing to the address (a proxied answer is not
     seen on the bridge device; what the asker then sends is). An answer belongs to the latest request
-    that it can answer. A host that is not aligned has a time of its own (`clock`), so its rows are
-    its own. Frames of the underlay itself (segment "underlay") are no requests of the overlay.
+    that it can answer. VTEPs that share a MAC and address (anycast) are requesters of their own:
+    `entered` has the VTEP at which a transmission entered, where known. A host that is not aligned
+    has a time of its own (`clock`), so its rows are its own. Frames of the underlay itself (segment
+    "underlay") are no requests of the overlay.
     """
     keyed = events[events["segment"] != "underlay"]
     keyed = keyed.assign(asker=keyed["requester_ip"].fillna(""), clock=_clock(keyed))
@@ -41,7 +43,7 @@ def find_rows(events: pd.DataFrame, anchors: pd.DataFrame) -> Rows:
 
     sent = _transmissions(asked)
     answered = _transmissions(told)
-    sent = sent.assign(row_id=_row_numbers(sent, answered, anchors))
+    sent = sent.assign(row_id=_row_numbers(sent, answered, anchors, entered))
     owner = _answers_to(sent, answered)
 
     requests = asked.merge(
@@ -62,15 +64,18 @@ def _transmissions(sightings: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates("transmission_id").reset_index(drop=True)
 
 
-def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame, anchors: pd.DataFrame) -> np.ndarray:
+def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame, anchors: pd.DataFrame, entered: pd.Series) -> np.ndarray:
     """Return the row that each request belongs to, counted from 0 in order of its first request."""
     groups = sent.groupby(ROW_KEY, dropna=False, sort=False)
     before_ns = groups["time_ns"].shift()
     last_answer = _latest_before(sent, answered, ANSWER_KEY)
     used = anchors.assign(clock=_clock(anchors), asker=anchors["source_ip"], target_ip=anchors["destination_ip"])
     last_use = _latest_before(sent, used, ["clock", "asker", "target_ip"]).where(sent["kind"] == Kind.RESOLUTION)
+    entry = sent["transmission_id"].map(entered).astype("str")
+    entry_before = groups["transmission_id"].shift().map(entered).astype("str")
+    is_elsewhere = entry.notna() & entry_before.notna() & (entry != entry_before)
     is_late = sent["time_ns"] - before_ns > RETRY_NS
-    is_first = before_ns.isna() | is_late | (last_answer >= before_ns) | (last_use >= before_ns)
+    is_first = before_ns.isna() | is_late | is_elsewhere | (last_answer >= before_ns) | (last_use >= before_ns)
     first_index = pd.Series(np.where(is_first, np.arange(len(sent)), -1)).groupby(groups.ngroup()).cummax()
     return pd.factorize(first_index)[0]
 

@@ -19,15 +19,18 @@ from evpn_pcap.vantage.vteps import vtep_addresses
 
 COOKED_LINK_TYPES = (113, 276)  # tcpdump -i any (tcpdump.org link types)
 POINT = ["host", "label", "interface_index"]
+CUT_BEFORE_ARP = frozenset({"ethernet", "ipv4", "ipv6", "udp", "vxlan", "arp"})  # ipv4 to vxlan: outside ARP
+CUT_BEFORE_ND = frozenset({"ethernet", "ipv4", "ipv6", "udp", "vxlan", "icmpv6"})
 SILENCES_ALLOWED = 10  # a gap between two ring-buffer files of so many mean packet distances is no gap
 
 
 def find_points(
-    interfaces: pd.DataFrame, packets: pd.DataFrame, anchors: pd.DataFrame, options: Options
+    interfaces: pd.DataFrame, packets: pd.DataFrame, anchors: pd.DataFrame, anomalies: pd.DataFrame, options: Options
 ) -> pd.DataFrame:
     """Return POINTS: one row per host, point and interface, ring-buffer files that join taken together.
 
-    Reads INTERFACES, PACKETS and ANCHORS. Coverage is that of the whole file: an interface of an
+    Reads INTERFACES, PACKETS, ANCHORS and ANOMALIES (what the snapshot length cut).
+    Coverage is that of the whole file: an interface of an
     `-i any` capture that was silent for a while was listened to all the same. What the fabric file
     states (options.hosts) goes before what is inferred.
     """
@@ -39,7 +42,11 @@ def find_points(
         vtep_ip=points["host"].map(vtep_addresses(frames, options)),
         station_mac=points["point_id"].map(find_stations(frames, hypervisors)).astype("UInt64"),
     )
-    points = points.assign(role=_roles(points, frames))
+    points = points.assign(
+        role=_roles(points, frames),
+        cuts_arp=_cuts(points, anomalies, CUT_BEFORE_ARP),
+        cuts_nd=_cuts(points, anomalies, CUT_BEFORE_ND),
+    )
     return columns.POINTS.build({column.name: points[column.name] for column in columns.POINTS.columns})
 
 
@@ -49,6 +56,13 @@ def with_roles(captures: Sequence[Capture], points: pd.DataFrame) -> tuple[Captu
     pairs = zip(roles.index.astype(int), roles, strict=True)
     shown = {capture: found[0] if len(found) == 1 else str(Role.ANY) for capture, found in pairs}
     return tuple(replace(capture, role=shown.get(capture.capture_id, capture.role)) for capture in captures)
+
+
+def _cuts(points: pd.DataFrame, anomalies: pd.DataFrame, layers: frozenset[str]) -> list[bool]:
+    """Return whether a capture of each point has frames that the snapshot length cut in one of these layers."""
+    is_cut = anomalies["name"].isin([f"{layer}.truncated" for layer in layers])
+    cut = frozenset(anomalies.loc[is_cut, "capture_id"])
+    return [not cut.isdisjoint(captures) for captures in points["capture_ids"]]
 
 
 def _hypervisors(interfaces: pd.DataFrame, frames: pd.DataFrame, options: Options) -> set[str]:
