@@ -90,6 +90,7 @@ def _with_basics(
         ingress_vtep=evidence.ingress_vteps(rows, requests, points, places),
         answer_id=first["transmission_id"],
         target_mac=first["told_mac"],
+        answer_source_mac=first["source_mac"],
         latency_ns=first["latency_ns"],
         is_own_link=(rows["point_id"].map(stations) == rows["requester_mac"]).fillna(value=False).astype(bool),
     )

@@ -11,7 +11,7 @@ SILENCE_NS = 1_000_000_000  # no answer within this time is none
 
 
 def first_answers(rows: pd.DataFrame, requests: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """Return, per row, its first answer: transmission, told_mac and latency, index row_id.
+    """Return, per row, its first answer: transmission, told_mac, source_mac and latency, index row_id.
 
     The latency is measured on one host's clock: of the hosts that saw the first request and the
     answer, the one where it is longest is the nearest to the requester.
@@ -27,7 +27,7 @@ def first_answers(rows: pd.DataFrame, requests: pd.DataFrame, answers: pd.DataFr
     ordered = ordered.merge(longest, on=["row_id", "transmission_id"], how="left", validate="one_to_one")
     ordered = ordered.sort_values(["latency_ns", "time_ns", "frame_id"], kind="stable", na_position="last")
     first = ordered.drop_duplicates("row_id").set_index("row_id")
-    return first[["transmission_id", "told_mac", "latency_ns"]].reindex(rows.index)
+    return first[["transmission_id", "told_mac", "source_mac", "latency_ns"]].reindex(rows.index)
 
 
 def missing_at_target(requests: pd.DataFrame, answers: pd.DataFrame, told_mac: pd.Series) -> pd.DataFrame:
@@ -59,10 +59,11 @@ def natures(
     host; or the answer came out of the bridge device; or every table is known whole, and none has a
     route for the MAC or the address: every VTEP advertises its machines' MACs, but not its own. A
     machine: its MAC or address has a MAC/IP route, or the MAC is a captured machine's own, or frames
-    from the target address arrive from another VTEP. Of the rest neither is known. A MAC of zeros,
-    or of a group, is nobody's.
+    from the target address arrive from another VTEP. Of the rest neither is known. Where
+    the answer tells a MAC of zeros, or of a group, the frame's own source counts.
     """
-    told_mac = rows["target_mac"].mask((rows["target_mac"] == 0) | (rows["target_mac"] & GROUP_BIT != 0))
+    is_nobodys = (rows["target_mac"] == 0) | (rows["target_mac"] & GROUP_BIT != 0)
+    told_mac = rows["target_mac"].mask(is_nobodys.fillna(value=False).astype(bool), rows["answer_source_mac"])
     is_told = told_mac.isin(placement.told["mac"].dropna()) | rows["target_ip"].isin(placement.told["ip"].dropna())
     is_gateway = (
         rows["target_ip"].isin(options.gateways)
