@@ -18,7 +18,6 @@ def drive(world: World) -> None:
         world.move("vm2", places[turn % 2], "gratuitous")
         world.wait(0.5)
         world.resolve("vm1", ipv4(world, "vm2"))
-    world.move("vm2", places[MOVES % 2], "gratuitous")
     world.ping("vm2", ipv4(world, "vm1"), count=40)
     world.resolve("vm1", ipv4(world, "vm2"))
 
@@ -27,7 +26,7 @@ SCENARIO = Scenario(
     "dad-freeze",
     "eight moves in a few seconds: the fabric stops believing them",
     drive,
-    made_for=("dad-freeze",),
+    made_for=("dad-freeze", "announcement-ignored", "unknown-unicast", "withdraw-race"),
     fabrics=("proxmox", "vlan-aware", "reflector"),
     seconds=28,
 )
