@@ -1,8 +1,8 @@
 """A machine moved far more often than any does, and the VTEPs went on to follow it.
 
 What it shows
-    Eight moves or more of one MAC between VTEPs within 180 s: three after the five at which duplicate
-    detection should have stopped it.
+    Eleven moves or more of one MAC between VTEPs within 180 s: more than twice the five at which
+    duplicate detection should stop it, for each of two VTEPs may count its own.
 
 Why it matters
     Nothing that moves so often is one machine: it is two with one MAC, or a loop. Each move makes every
@@ -26,13 +26,13 @@ from evpn_pcap.rules._announced import NO_SEGMENT, announced
 from evpn_pcap.rules._found import gather
 
 WITHIN_NS = 180_000_000_000
-LIMIT_COUNT = 8
+LIMIT_COUNT = 11
 VIRTUAL_ROUTER = (0x00005E000100, 0x00005E0002FF)  # RFC 9568, section 7.3
 KEY = ["vni", "mac", "ip"]
 
 
 def find(tables: Tables) -> pd.DataFrame:
-    """Return one row per VNI and MAC that moved eight times or more within 180 s."""
+    """Return one row per VNI and MAC that moved eleven times or more within 180 s."""
     told = announced(tables.routes, 2)
     told = told[told["mac"].notna() & ~told["mac"].between(*VIRTUAL_ROUTER) & told["esi"].eq(NO_SEGMENT)]
     told = told.assign(ip=told["ip"].astype("object").fillna("")).sort_values([*KEY, "advertised_ns"], kind="stable")

@@ -1,4 +1,4 @@
-"""Two clones with one MAC behind pve1 and pve2: their routes take turns nine times, and nobody stops it."""
+"""Two clones with one MAC behind pve1 and pve2: their routes take turns twelve times, and nobody stops it."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def record() -> Recording:
     lab.start_sessions()
     lab.wait(3)
     lab.ping("vm2", "vm1")
-    for sequence in range(1, 10):
+    for sequence in range(1, 13):
         mover, left = ("vm3", "vm1") if sequence % 2 else ("vm1", "vm3")
         lab.announce(mover, None, clone.ip, sequence=sequence)
         lab.wait(0.07)
