@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from evpn_pcap.model import AnsweredBy, Role, Tables
+from evpn_pcap.model import AnsweredBy, Kind, Role, Tables
 
 READ = [
     *("frame_id", "host", "time_ns", "margin_ns", "vni", "outer_source_ip", "outer_destination_ip"),
@@ -43,6 +43,18 @@ def gateway_macs(tables: Tables) -> set[int]:
     answered = rows.loc[rows["answered_by"] == AnsweredBy.GATEWAY, "target_mac"]
     announced = routes.loc[routes["is_default_gateway"].fillna(value=False).astype(bool), "mac"]
     return {int(mac) for mac in pd.concat([answered, announced]).dropna()}
+
+
+def addresses_used(tables: Tables) -> pd.DataFrame:
+    """Return vni, ip, source_mac, time_ns, margin_ns and frame_id of each row of RESOLUTIONS that uses an address.
+
+    A request uses its sender's, an announcement its own; probes use none. Gateways' are left out.
+    """
+    rows = tables.resolutions[tables.resolutions["kind"] != Kind.PROBE]
+    rows = rows[~rows["requester_mac"].isin(gateway_macs(tables)) & rows["frame_ids"].map(bool).astype(bool)]
+    ip = rows["target_ip"].where(rows["kind"] == Kind.ANNOUNCEMENT, rows["requester_ip"])
+    found = rows.assign(ip=ip, source_mac=rows["requester_mac"], frame_id=[ids[0] for ids in rows["frame_ids"]])
+    return found[["vni", "ip", "source_mac", "time_ns", "margin_ns", "frame_id"]].dropna()
 
 
 def segment_vni(events: pd.DataFrame) -> pd.Series:

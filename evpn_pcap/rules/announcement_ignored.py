@@ -2,7 +2,8 @@
 
 What it shows
     After a move the new VTEP advertised the MAC route at once; the machine announced its address
-    (gratuitous ARP, unsolicited NA); the MAC/IP route followed more than 5 s later.
+    (gratuitous ARP, unsolicited NA); the MAC/IP route, which the old VTEP had, followed more than
+    5 s later, or not at all.
 
 Why it matters
     In between, requests for the address are flooded, or answered from the old VTEP's stale route.
@@ -18,56 +19,78 @@ References
 
 import pandas as pd
 
-from evpn_pcap.model import Rule, Severity, Tables
+from evpn_pcap.model import FOREVER, Rule, Severity, Tables
 from evpn_pcap.order import BEFORE, order
-from evpn_pcap.rules._found import gather
+from evpn_pcap.rules._found import gather, tuples
 from evpn_pcap.rules._routes import moves, own_mac_routes
 
 LATE_NS = 5_000_000_000
-NEAR_NS = 120_000_000_000  # a MAC/IP route later than this has another cause
+NEAR_NS = 3_000_000_000  # from the new MAC route to the announcement, either way
+KNOWN_NS = 10_000_000_000  # the old VTEP had the address until so long before the new MAC route
+CASE = ["vni", "mac", "ip", "next_hop", "advertised_ns"]
 
 
 def find(tables: Tables) -> pd.DataFrame:
-    """Return one row per VNI and address that its new VTEP advertised late although it was announced."""
+    """Return one row per VNI and address that was announced and yet advertised late or not at all."""
     moved = moves(tables.routes)
-    moved = moved[moved["ip"].isna()]
     told = own_mac_routes(tables.routes)
     with_ip = told[told["ip"].notna()]
-    keys = ["vni", "mac", "next_hop"]
-    read = [*keys, "ip", "advertised_ns", "margin_ns", "frame_ids"]
-    late = moved[[*keys, "advertised_ns", "frame_ids", "next_hop_before"]].merge(
-        with_ip[read], on=keys, how="inner", suffixes=("_mac", ""), validate="many_to_many"
+    cases = _known_before(moved[moved["ip"].isna()], with_ip)
+    heard = _announced(cases, tables.events)
+    here = heard[CASE].merge(
+        with_ip[["vni", "mac", "ip", "next_hop", "advertised_ns", "withdrawn_ns", "frame_ids"]],
+        on=["vni", "mac", "ip", "next_hop"], how="inner", suffixes=("", "_ip"), validate="many_to_many",
+    )  # fmt: skip
+    here = here[here["withdrawn_ns"] > here["advertised_ns"]].sort_values("advertised_ns_ip", kind="stable")
+    first = here.drop_duplicates(CASE).set_index(CASE)[["advertised_ns_ip", "frame_ids"]]
+    late = heard.join(first.rename(columns={"frame_ids": "late_frames"}), on=CASE)
+    whole = _whole_until(tables)
+    until_ns = late["withdrawn_ns"].clip(upper=late["next_hop"].map(whole).fillna(0).astype("int64"))
+    until_ns = late["advertised_ns_ip"].astype("Int64").fillna(until_ns).astype("int64")
+    wait_ns = until_ns - late[["advertised_ns", "time_ns"]].max(axis=1)
+    late = late.assign(wait_ns=wait_ns)[wait_ns > LATE_NS]
+    seconds = (late["wait_ns"] // 1_000_000_000).astype("str")
+    how = (" was advertised " + seconds + " s later").where(
+        late["late_frames"].notna(), " not within " + seconds + " s"
     )
-    late = late.sort_values("advertised_ns").drop_duplicates([*keys, "ip", "advertised_ns_mac"])
-    delay_ns = late["advertised_ns"] - late["advertised_ns_mac"]
-    late = late.assign(delay_ns=delay_ns)[(delay_ns > LATE_NS) & (delay_ns < NEAR_NS)]
-    old = with_ip[["vni", "mac", "ip", "next_hop"]].drop_duplicates().rename(columns={"next_hop": "next_hop_before"})
-    late = late.merge(old, on=["vni", "mac", "ip", "next_hop_before"], how="inner", validate="many_to_one")
-    heard = _heard(late, tables.events)
-    delay = (heard["delay_ns"] // 1_000_000_000).astype("int64").astype("str")
+    late_frames = late["late_frames"].map(lambda one: one if isinstance(one, tuple) else ())
     return gather(
-        heard.assign(
-            subject=heard["ip"],
-            detail=heard["ip"] + " is advertised by " + heard["next_hop"] + " " + delay + " s after its MAC",
-            frame_ids=heard["frame_ids_mac"] + heard["announced_frames"] + heard["frame_ids"],
-            margin_ns=heard[["margin_ns", "margin_ns_told"]].max(axis=1),
+        late.assign(
+            subject=late["ip"],
+            detail=late["next_hop"] + " advertised the MAC of " + late["ip"] + " at once, the address" + how,
+            frame_ids=late["frame_ids"] + tuples(late["frame_id"]) + late_frames,
+            margin_ns=late[["margin_ns", "margin_ns_told"]].max(axis=1),
         )
     )
 
 
-def _heard(late: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    """Return the late routes whose address was announced well before, with the frames of the announcement."""
-    told = events.loc[
-        events["message"] == "announcement", ["source_mac", "target_ip", "time_ns", "margin_ns", "frame_id"]
-    ]
-    told = told.rename(columns={"source_mac": "mac", "target_ip": "ip", "margin_ns": "margin_ns_told"})
-    pairs = late.merge(told.dropna(), on=["mac", "ip"], how="inner", validate="many_to_many")
-    early = order(pairs["time_ns"] + LATE_NS, pairs["margin_ns_told"], pairs["advertised_ns"], pairs["margin_ns"])
-    after_move = pairs["time_ns"] > pairs["advertised_ns_mac"] - LATE_NS
-    pairs = pairs[(early == BEFORE) & after_move]
-    frames = pairs.groupby(["vni", "mac", "ip", "advertised_ns"])["frame_id"].agg(tuple).rename("announced_frames")
-    first = pairs.drop_duplicates(["vni", "mac", "ip", "advertised_ns"])
-    return first.join(frames, on=["vni", "mac", "ip", "advertised_ns"])
+def _known_before(moved: pd.DataFrame, with_ip: pd.DataFrame) -> pd.DataFrame:
+    """Return the new MAC routes with each address (`ip`) that another VTEP had for the MAC until then."""
+    old = with_ip[["vni", "mac", "ip", "next_hop", "advertised_ns", "withdrawn_ns"]]
+    pairs = moved.drop(columns="ip").merge(
+        old, on=["vni", "mac"], how="inner", suffixes=("", "_old"), validate="many_to_many"
+    )
+    is_other = (pairs["next_hop_old"] != pairs["next_hop"]) & (pairs["advertised_ns_old"] < pairs["advertised_ns"])
+    return pairs[is_other & (pairs["withdrawn_ns_old"] > pairs["advertised_ns"] - KNOWN_NS)].drop_duplicates(CASE)
+
+
+def _announced(cases: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Return the cases whose address was announced around the new MAC route, with time and frame of that."""
+    read = ["source_mac", "target_ip", "time_ns", "margin_ns", "frame_id"]
+    told = events.loc[events["message"] == "announcement", read].dropna()
+    told = told[told["margin_ns"] != FOREVER].rename(columns={"source_mac": "mac", "target_ip": "ip"})
+    pairs = cases.merge(told, on=["mac", "ip"], how="inner", suffixes=("", "_told"), validate="many_to_many")
+    near = (pairs["time_ns"] - pairs["advertised_ns"]).abs() < NEAR_NS
+    in_force = order(pairs["time_ns"], pairs["margin_ns_told"], pairs["withdrawn_ns"], pairs["withdraw_margin_ns"])
+    return pairs[near & (in_force == BEFORE)].sort_values("time_ns", kind="stable").drop_duplicates(CASE)
+
+
+def _whole_until(tables: Tables) -> dict[str, int]:
+    """Return, for each VTEP of which all UPDATEs to somebody are known, until when its BGP frames were seen."""
+    sessions = tables.sessions
+    whole = sessions[(sessions["complete_ns"] != FOREVER) & (sessions["gap_count"] == 0)]
+    seen = tables.anchors.groupby("source_ip")["time_ns"].max()
+    return {str(ip): int(at_ns) for ip, at_ns in seen.items() if ip in set(whole["sender_ip"])}
 
 
 RULE = Rule(

@@ -23,7 +23,7 @@ import pandas as pd
 from evpn_pcap.model import Aftermath, AnsweredBy, Kind, Rule, Severity, Tables
 from evpn_pcap.order import AFTER, BEFORE, order
 from evpn_pcap.rules._found import gather, tuples
-from evpn_pcap.rules._frames import frames_of_own
+from evpn_pcap.rules._frames import addresses_used, frames_of_own
 
 SILENT_NS = 1_000_000_000  # before the request
 WATCHED_NS = 3_000_000_000  # after it: captures must go on for so long
@@ -39,15 +39,14 @@ def find(tables: Tables) -> pd.DataFrame:
     ]
     spoken = frames_of_own(tables)
     read = ["source_mac", "time_ns", "margin_ns", "frame_id", "host"]
-    pairs = asked.merge(
-        spoken[read], left_on="target_mac", right_on="source_mac", how="inner", suffixes=("", "_spoken"),
-        validate="many_to_many",
+    ends = spoken[read].drop_duplicates("source_mac", keep="last")
+    last = asked.merge(
+        ends, left_on="target_mac", right_on="source_mac", how="inner", suffixes=("", "_spoken"),
+        validate="many_to_one",
     )  # fmt: skip
-    silent_ns = pairs["time_ns"] - SILENT_NS
-    was = order(pairs["time_ns_spoken"], pairs["margin_ns_spoken"], silent_ns, pairs["margin_ns"]) == BEFORE
-    alive = set(pairs.loc[~was, "id"])
-    last = pairs[was & ~pairs["id"].isin(alive)].drop_duplicates("id", keep="last")
-    last = last[_is_watched(last, spoken) & ~last["id"].isin(_taken_over(last, tables.events))]
+    silent_ns = last["time_ns"] - SILENT_NS
+    last = last[order(last["time_ns_spoken"], last["margin_ns_spoken"], silent_ns, last["margin_ns"]) == BEFORE]
+    last = last[_is_watched(last, spoken) & ~last["id"].isin(_taken_over(last, tables))]
     silence = ((last["time_ns"] - last["time_ns_spoken"]) // 1_000_000_000).astype("str")
     return gather(
         last.assign(
@@ -66,11 +65,10 @@ def _is_watched(last: pd.DataFrame, spoken: pd.DataFrame) -> pd.Series:
     return ends.reindex(last["host"]).set_axis(last.index) > last["time_ns"] + WATCHED_NS
 
 
-def _taken_over(last: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
+def _taken_over(last: pd.DataFrame, tables: Tables) -> pd.Series:
     """Return the rows whose address another MAC used after the machine's last frame: that is another diagnosis."""
-    told = events[events["message"].isin(["request", "announcement"]) & (events["kind"] != Kind.PROBE)]
-    told = told.assign(ip=told["target_ip"].where(told["message"] == "announcement", told["requester_ip"]))
-    used = told[["ip", "source_mac", "time_ns", "margin_ns"]].dropna()
+    used = addresses_used(tables).drop(columns=["vni", "frame_id"])
+    used = used[used["ip"].isin(last["target_ip"])].drop_duplicates(["ip", "source_mac"], keep="last")
     pairs = last[["id", "target_ip", "target_mac", "time_ns_spoken", "margin_ns_spoken"]].merge(
         used, left_on="target_ip", right_on="ip", how="inner", validate="many_to_many"
     )

@@ -22,7 +22,7 @@ import pandas as pd
 
 from evpn_pcap.model import Role, Rule, Severity, Tables
 from evpn_pcap.rules._found import gather
-from evpn_pcap.rules._frames import gateway_macs, segment_vni
+from evpn_pcap.rules._frames import segment_vni
 
 NEAR_NS = 100_000_000
 KEY = ["point_id", "requester_mac", "target_ip"]
@@ -36,7 +36,7 @@ def find(tables: Tables) -> pd.DataFrame:
         links.dropna(), left_on=["point_id", "requester_mac"], right_on=["point_id", "station_mac"], how="inner",
         validate="many_to_one",
     )  # fmt: skip
-    here = here[here["message"].isin(["request", "reply"]) & ~here["told_mac"].isin(gateway_macs(tables))]
+    here = here[here["message"].isin(["request", "reply"])]
     here = here[here["kind"] != "announcement"].sort_values([*KEY, "captured_ns"], kind="stable")
     apart_ns = here.groupby(KEY)["captured_ns"].diff().fillna(NEAR_NS + 1)
     here = here.assign(bunch=(apart_ns > NEAR_NS).cumsum(), is_reply=here["message"] == "reply")

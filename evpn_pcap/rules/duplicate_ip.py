@@ -2,7 +2,8 @@
 
 What it shows
     MAC/IP routes of one address with two MACs from two VTEPs, in force at the same time for more
-    than 2 s or alternating; or two answers to one request that give different MACs.
+    than 2 s or alternating; two answers to one request that give different MACs; or requests and
+    announcements from one MAC, then another, then the first again.
 
 Why it matters
     Traffic for the address goes to whichever machine was learned last; suppression keeps probes
@@ -20,36 +21,40 @@ References
 
 import pandas as pd
 
-from evpn_pcap.model import Rule, Severity, Tables
-from evpn_pcap.rules._found import gather
+from evpn_pcap.model import FOREVER, Rule, Severity, Tables
+from evpn_pcap.order import AFTER, BEFORE, order
+from evpn_pcap.rules._found import gather, tuples
+from evpn_pcap.rules._frames import addresses_used
+from evpn_pcap.rules._routes import own_mac_routes
 
 OVERLAP_NS = 2_000_000_000
+ANSWER_NS = 1_000_000_000
+CLAIM = ["vni", "ip", "mac", "mac_other", "frame_ids", "margin_ns"]  # two MACs that one address has
 
 
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and address that two machines use."""
-    claims = pd.concat([_by_routes(tables.routes), _by_answers(tables)], ignore_index=True)
+    claims = pd.concat([_by_routes(tables.routes), _by_answers(tables), _by_use(tables)], ignore_index=True)
+    macs = claims.melt(["vni", "ip"], ["mac", "mac_other"], value_name="each_mac").astype({"vni": "UInt32"})
+    count = macs.groupby(["vni", "ip"], dropna=False)["each_mac"].nunique()
     found = claims.groupby(["vni", "ip"], sort=True, dropna=False).agg(
-        macs=("macs", lambda sets: frozenset().union(*sets)),
-        frame_ids=("frame_ids", "sum"),
-        margin_ns=("margin_ns", "max"),
+        frame_ids=("frame_ids", "sum"), margin_ns=("margin_ns", "max")
     ).reset_index()  # fmt: skip
     rows = tables.resolutions
     about = [tuple(rows.loc[(rows["target_ip"] == ip) | (rows["requester_ip"] == ip), "id"]) for ip in found["ip"]]
-    detail = found["ip"] + " is used by " + found["macs"].map(len).astype("str") + " MACs"
-    about_each = pd.Series(about, index=found.index, dtype="object")
-    return gather(found.assign(subject=found["ip"], detail=detail, resolution_ids=about_each))
+    return gather(
+        found.assign(
+            subject=found["ip"],
+            detail=found["ip"] + " is used by " + count.astype("str").to_numpy() + " MACs",
+            resolution_ids=pd.Series(about, index=found.index, dtype="object"),
+        )
+    )
 
 
 def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:
     """Return addresses announced with two MACs by two VTEPs for more than 2 s at once, or in turns."""
-    is_gateway = routes["is_default_gateway"].fillna(value=False).astype(bool)
-    told = routes[
-        (routes["route_type"] == 2)
-        & routes["ip"].notna()
-        & (routes["receiver_ip"] == routes["sender_ip"])
-        & ~is_gateway
-    ]
+    told = own_mac_routes(routes)
+    told = told[told["ip"].notna() & ~told["is_default_gateway"].fillna(value=False).astype(bool)]
     read = ["vni", "ip", "mac", "next_hop", "advertised_ns", "withdrawn_ns", "margin_ns", "frame_ids"]
     pairs = told[read].merge(
         told[read], on=["vni", "ip"], how="inner", suffixes=("", "_other"), validate="many_to_many"
@@ -59,51 +64,43 @@ def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:
     since = pairs[["advertised_ns", "advertised_ns_other"]].max(axis=1)
     rounds = pairs.groupby(["vni", "ip", "mac"])["advertised_ns"].transform("nunique")
     both = pairs[(until - since > OVERLAP_NS) | (rounds > 1)]
-    return _claims(
-        both,
-        both["mac"],
-        both["mac_other"],
-        [(*a, *b) for a, b in zip(both["frame_ids"], both["frame_ids_other"], strict=True)],
-        both[["margin_ns", "margin_ns_other"]].max(axis=1),
-    )
+    margin_ns = both[["margin_ns", "margin_ns_other"]].max(axis=1)
+    return both.assign(frame_ids=both["frame_ids"] + both["frame_ids_other"], margin_ns=margin_ns)[CLAIM]
 
 
 def _by_answers(tables: Tables) -> pd.DataFrame:
     """Return addresses for which one request got two answers with different MACs, within a second."""
-    replies = tables.events[(tables.events["message"] == "reply") & tables.events["told_mac"].notna()]
+    replies = tables.events[(tables.events["message"] == "reply") & (tables.events["margin_ns"] != FOREVER)]
     replies = replies.drop_duplicates("transmission_id")
-    rows = tables.resolutions[["id", "vni", "target_ip", "requester_mac", "time_ns", "margin_ns"]]
-    answers = rows.merge(
-        replies, on=["target_ip", "requester_mac"], how="inner", suffixes=("", "_reply"), validate="many_to_many"
-    )
-    after_ns = answers["time_ns_reply"] - answers["time_ns"]
-    answers = answers[(after_ns >= 0) & (after_ns < 1_000_000_000)]
+    rows = tables.resolutions[tables.resolutions["target_ip"].notna() & (tables.resolutions["margin_ns"] != FOREVER)]
+    told = replies[["target_ip", "requester_mac", "told_mac", "time_ns", "margin_ns", "frame_id"]].dropna()
+    told = told.assign(at_ns=told["time_ns"] + told["margin_ns"])  # no answer may seem earlier than its request
+    asked = rows.assign(at_ns=rows["time_ns"] - rows["margin_ns"])
+    keys = ["target_ip", "requester_mac"]
+    answers = pd.merge_asof(
+        told.sort_values("at_ns", kind="stable"),
+        asked[["at_ns", *keys, "id", "vni"]].dropna().sort_values("at_ns", kind="stable"),
+        on="at_ns", by=keys, tolerance=ANSWER_NS,
+    ).dropna(subset=["id"])  # fmt: skip
     several = answers.groupby("id").agg(
-        vni=("vni", "first"),
-        ip=("target_ip", "first"),
-        low=("told_mac", "min"),
-        high=("told_mac", "max"),
-        frame_ids=("frame_id", tuple),
-        margin_ns=("margin_ns", "max"),
-    )
-    both = several[several["low"] != several["high"]]
-    return _claims(both, both["low"], both["high"], list(both["frame_ids"]), both["margin_ns"])
+        vni=("vni", "first"), ip=("target_ip", "first"), mac=("told_mac", "min"), mac_other=("told_mac", "max"),
+        frame_ids=("frame_id", tuple), margin_ns=("margin_ns", "max"),
+    )  # fmt: skip
+    return several.loc[several["mac"] != several["mac_other"], CLAIM]
 
 
-def _claims(
-    both: pd.DataFrame, one: pd.Series, other: pd.Series, frame_ids: list[tuple[int, ...]], margin_ns: pd.Series
-) -> pd.DataFrame:
-    """Return vni, ip, macs, frame_ids and margin_ns of each pair of MACs that claims one address."""
-    macs = [frozenset(pair) for pair in zip(one, other, strict=True)]
-    return pd.DataFrame(
-        {
-            "vni": both["vni"].reset_index(drop=True).astype("UInt32"),
-            "ip": both["ip"].reset_index(drop=True).astype("str"),
-            "macs": pd.Series(macs, dtype="object"),
-            "frame_ids": pd.Series(frame_ids, dtype="object"),
-            "margin_ns": margin_ns.reset_index(drop=True).astype("Int64"),
-        }
-    )
+def _by_use(tables: Tables) -> pd.DataFrame:
+    """Return addresses that one MAC used before and after another used them."""
+    used = addresses_used(tables).rename(columns={"source_mac": "mac"})
+    used = used[used.groupby(["vni", "ip"])["mac"].transform("nunique") > 1].sort_values("time_ns", kind="stable")
+    users = used.groupby(["vni", "ip", "mac"])
+    span = users.first().join(users.last().add_suffix("_last")).reset_index()
+    pairs = span.merge(used, on=["vni", "ip"], how="inner", suffixes=("", "_other"), validate="many_to_many")
+    pairs = pairs[pairs["mac"] != pairs["mac_other"]]
+    begun = order(pairs["time_ns"], pairs["margin_ns"], pairs["time_ns_other"], pairs["margin_ns_other"])
+    ended = order(pairs["time_ns_last"], pairs["margin_ns_last"], pairs["time_ns_other"], pairs["margin_ns_other"])
+    both = pairs[(begun == BEFORE) & (ended == AFTER)].drop_duplicates(["vni", "ip", "mac", "mac_other"])
+    return both.assign(frame_ids=tuples(both["frame_id"], both["frame_id_other"], both["frame_id_last"]))[CLAIM]
 
 
 RULE = Rule(

@@ -1,8 +1,8 @@
 """A VTEP's broadcasts reach only some VTEPs of the VNI: the others are missing in its flood list.
 
 What it shows
-    Two or more flooded frames of one VTEP, seen leaving it, with copies to some VTEPs and none to
-    another that had routes of this VNI in force for seconds; no flooded frame ever went there.
+    Three or more flooded frames in a row, seen leaving one VTEP, with copies to some VTEPs and none
+    to another that had routes of this VNI in force for seconds.
 
 Why it matters
     Machines behind the missing VTEP cannot be found by whoever has no route for them.
@@ -23,8 +23,9 @@ from evpn_pcap.order import AFTER, BEFORE, order
 from evpn_pcap.rules._found import gather
 
 SETTLED_NS = 5_000_000_000  # a VTEP's routes must have been in force for so long
-FLOODS_COUNT = 2
+FLOODS_COUNT = 3
 SHOWN_COUNT = 6
+PAIR = ["vni", "outer_source_ip", "member"]
 
 
 def find(tables: Tables) -> pd.DataFrame:
@@ -38,16 +39,21 @@ def find(tables: Tables) -> pd.DataFrame:
     )
     pairs = pairs[is_member & (pairs["member"] != pairs["outer_source_ip"])]
     is_reached = [member in reached for member, reached in zip(pairs["member"], pairs["reached"], strict=True)]
-    found = pairs.assign(is_reached=is_reached).groupby(["vni", "outer_source_ip", "member"]).agg(
-        count=("frame_id", "size"), reached_count=("is_reached", "sum"), margin_ns=("margin_ns", "max"),
+    pairs = pairs.assign(is_reached=pd.Series(is_reached, index=pairs.index, dtype=bool)).sort_values(
+        [*PAIR, "time_ns"], kind="stable"
+    )
+    stretch = pairs.groupby(PAIR)["is_reached"].cumsum()  # misses between two floods that arrived
+    missed = pairs.assign(stretch=stretch)[~pairs["is_reached"]]
+    found = missed.groupby([*PAIR, "stretch"]).agg(
+        count=("frame_id", "size"), margin_ns=("margin_ns", "max"),
         frame_ids=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])), route_frames=("route_frames", "first"),
     ).reset_index()  # fmt: skip
-    found = found[(found["reached_count"] == 0) & (found["count"] >= FLOODS_COUNT)]
+    found = found[found["count"] >= FLOODS_COUNT]
     sender, member = found["outer_source_ip"], found["member"]
     return gather(
         found.assign(
             subject=sender + " " + member,
-            detail="none of " + found["count"].astype("str") + " floods of " + sender + " went to " + member,
+            detail=found["count"].astype("str") + " floods in a row of " + sender + " did not go to " + member,
             frame_ids=found["frame_ids"] + found["route_frames"],
         )
     )

@@ -9,7 +9,8 @@ Why it matters
     their addresses are flooded for.
 
 What else looks like this
-    A single machine whose neighbour entry aged out (then only its route goes, after silence).
+    A single machine whose neighbour entry aged out (then only its route goes, after silence); the
+    kernel's collection of old entries (then they are back when the machines speak).
 
 References
 ----------
@@ -19,57 +20,58 @@ References
 
 import pandas as pd
 
-from evpn_pcap.model import FOREVER, Rule, Severity, Tables
+from evpn_pcap.model import FOREVER, Rule, Severity, Tables, WithdrawReason
 from evpn_pcap.rules._found import gather
+from evpn_pcap.rules._routes import own_mac_routes
 
 INSTANT_NS = 100_000_000
-ACTIVE_NS = 60_000_000_000  # a machine heard of this recently was not silent
-STAYS_NS = 1_000_000_000
+COLLECTED_NS = 60_000_000_000  # a kernel collects unused entries that are older (gc_stale_time)
+PROBED_NS = 5_000_000_000  # one address, silent for longer, may have failed its probes
+FLUSHED_NS = 1_000_000_000  # one entry that was deleted is back sooner when its machine speaks
+OFTEN_COUNT = 2  # one address that goes more often is deleted again and again, no family disabled
+AWAY_NS = 10_000_000_000  # what a kernel collected is back sooner
+KEYS = ["vni", "sender_ip", "family"]
 
 
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI, VTEP, family and instant at which all its addresses were withdrawn."""
-    routes = tables.routes
-    told = routes[(routes["route_type"] == 2) & (routes["receiver_ip"] == routes["sender_ip"])]
+    told = own_mac_routes(tables.routes)
+    told = told[told["ip"].notna()]
     told = told.assign(family=told["ip"].str.contains(":").map({True: "IPv6", False: "IPv4"}))
-    told = told.sort_values(["sender_ip", "mac", "ip", "rd", "advertised_ns"], kind="stable")
-    next_ns = told.groupby(["sender_ip", "mac", "ip", "rd"], dropna=False)["advertised_ns"].shift(-1, fill_value=0)
-    is_gone = (told["withdrawn_ns"] != FOREVER) & (told["withdrawn_ns"] != next_ns)  # withdrawn, not replaced
-    gone = told[told["ip"].notna() & is_gone].sort_values(["sender_ip", "family", "withdrawn_ns"])
-    keys = ["vni", "sender_ip", "family"]
-    new_instant = gone.groupby(keys)["withdrawn_ns"].diff().fillna(FOREVER) > INSTANT_NS
-    gone = gone.assign(instant=new_instant.cumsum())
-    found = []
-    for (vni, sender, family, _), burst in gone.groupby([*keys, "instant"]):
-        if _is_planned(burst, told[(told["sender_ip"] == sender) & (told["vni"] == vni)], str(family), tables):
-            detail = f"{sender} withdrew {len(burst)} {family} routes of {burst['mac'].nunique()} machines at once"
-            margin_ns = burst["withdraw_margin_ns"].max()
-            found.append((vni, f"{sender} {family}", detail, burst["frame_ids"].sum(), margin_ns))
-    return gather(pd.DataFrame(found, columns=["vni", "subject", "detail", "frame_ids", "margin_ns"]))
+    gone = told[(told["withdraw_reason"] == WithdrawReason.FAMILY_DISABLED) & (told["withdrawn_ns"] != FOREVER)]
+    gone = gone.sort_values([*KEYS, "withdrawn_ns"], kind="stable")
+    apart_ns = gone.groupby(KEYS)["withdrawn_ns"].diff().fillna(INSTANT_NS + 1)
+    gone = gone.assign(instant=(apart_ns > INSTANT_NS).cumsum(), age_ns=gone["withdrawn_ns"] - gone["advertised_ns"])
+    bursts = gone.groupby([*KEYS, "instant"]).agg(
+        count=("mac", "size"), machines=("mac", "nunique"), at_ns=("withdrawn_ns", "max"), age_ns=("age_ns", "min"),
+        silence_ns=("silence_ns", "max"), frame_ids=("frame_ids", "sum"), margin_ns=("withdraw_margin_ns", "max"),
+    ).reset_index()  # fmt: skip
+    bursts = bursts[_are_planned(bursts, told, tables)]
+    family, count = bursts["family"], bursts["count"].astype("str")
+    machines = bursts["machines"].astype("str")
+    return gather(
+        bursts.assign(
+            subject=bursts["sender_ip"] + " " + family,
+            detail=bursts["sender_ip"] + " withdrew " + count + " " + family + " routes of " + machines
+            + " machines at once",
+        )
+    )  # fmt: skip
 
 
-def _is_planned(burst: pd.DataFrame, mine: pd.DataFrame, family: str, tables: Tables) -> bool:
-    """Return whether all of the family went, the MACs stay, no other VTEP takes over, and the machines were alive."""
-    at_ns = int(burst["withdrawn_ns"].max())
-    still = mine[(mine["advertised_ns"] <= at_ns) & (mine["withdrawn_ns"] > at_ns + STAYS_NS)]
-    others = set(still.loc[still["family"] == family, "mac"]) - set(burst["mac"])
-    macs_stay = set(burst["mac"]) <= set(still.loc[still["ip"].isna(), "mac"])
-    routes = tables.routes
-    taken_over = routes[
-        routes["ip"].isin(burst["ip"])
-        & ~routes["sender_ip"].isin(burst["sender_ip"])
-        & (routes["withdrawn_ns"] > at_ns)
-        & (routes["advertised_ns"] < at_ns + 5 * STAYS_NS)
-        & (routes["route_type"] == 2)
-    ]
-    is_one_machine = len(set(burst["mac"])) == 1
-    return not others and macs_stay and taken_over.empty and (not is_one_machine or _is_alive(burst, at_ns, tables))
-
-
-def _is_alive(burst: pd.DataFrame, at_ns: int, tables: Tables) -> bool:
-    """Return whether a frame of the machine was seen within the last minute."""
-    heard = tables.events.loc[tables.events["source_mac"].isin(burst["mac"]), "time_ns"]
-    return bool(((heard < at_ns) & (heard > at_ns - ACTIVE_NS)).any())
+def _are_planned(bursts: pd.DataFrame, told: pd.DataFrame, tables: Tables) -> pd.Series:
+    """Return whether nothing but the family's end explains it: no failed probe, no deleted entry, no collection."""
+    later = bursts[[*KEYS, "instant", "at_ns"]].merge(
+        told[[*KEYS, "advertised_ns"]], on=KEYS, how="inner", validate="many_to_many"
+    )
+    later = later[later["advertised_ns"] > later["at_ns"]]
+    end_ns = pd.concat([tables.updates["time_ns"], tables.anchors["time_ns"]]).max()
+    again_ns = later.groupby("instant")["advertised_ns"].min().reindex(bursts["instant"]).astype("Int64").fillna(end_ns)
+    away_ns = again_ns.set_axis(bursts.index) - bursts["at_ns"]
+    is_one = bursts["machines"] == 1
+    is_probed = is_one & (bursts["silence_ns"] >= PROBED_NS).fillna(value=True)
+    is_often = is_one & (bursts.groupby(KEYS)["instant"].transform("size") > OFTEN_COUNT)
+    is_young = (bursts["age_ns"] < COLLECTED_NS) & (away_ns >= FLUSHED_NS)
+    return (~is_probed & ~is_often & (is_young | (away_ns >= AWAY_NS))).astype(bool)
 
 
 RULE = Rule(

@@ -1,8 +1,8 @@
 """A machine moved, and goes on sending to the MAC that the gateway has on its old VTEP.
 
 What it shows
-    The machine was told the gateway's MAC behind its old VTEP; after its move to another VTEP,
-    where the gateway's address has another MAC, three or more of its frames still go to the old one.
+    The machine was told the gateway's MAC behind one VTEP; later three or more of its frames for
+    that MAC come from behind another VTEP, where the gateway's address has another MAC.
 
 Why it matters
     What it sends to the gateway is lost or takes a detour over the old VTEP, until its neighbour
@@ -23,9 +23,7 @@ from evpn_pcap.model import AnsweredBy, Rule, Severity, Tables
 from evpn_pcap.order import BEFORE, order
 from evpn_pcap.rules._found import gather, mac_words, tuples
 from evpn_pcap.rules._frames import frames_seen
-from evpn_pcap.rules._routes import moves
 
-SETTLED_NS = 1_000_000_000
 FRAMES_COUNT = 3
 SHOWN_COUNT = 10
 
@@ -34,35 +32,40 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and machine that kept the gateway MAC of its old VTEP."""
     rows = tables.resolutions
     told = rows[(rows["answered_by"] == AnsweredBy.GATEWAY) & rows["target_mac"].notna()]
-    told = told[["requester_mac", "ingress_vtep", "target_ip", "target_mac", "id", "frame_ids"]]
-    moved = moves(tables.routes).drop_duplicates(["vni", "mac", "next_hop", "advertised_ns"])
-    left = moved.merge(
-        told, left_on=["mac", "next_hop_before"], right_on=["requester_mac", "ingress_vtep"], how="inner",
-        suffixes=("", "_told"), validate="many_to_many",
+    told = told.drop_duplicates(["requester_mac", "ingress_vtep", "target_ip", "target_mac"])
+    read = ["id", "requester_mac", "ingress_vtep", "target_ip", "target_mac", "time_ns", "margin_ns", "frame_ids"]
+    sent = frames_seen(tables)
+    sent = sent[sent["vni"].notna() & ~sent["is_multicast"]].rename(columns={"outer_source_ip": "next_hop"})
+    pairs = told[read].merge(
+        sent, left_on=["requester_mac", "target_mac"], right_on=["source_mac", "destination_mac"], how="inner",
+        suffixes=("", "_sent"), validate="many_to_many",
     )  # fmt: skip
+    later = order(pairs["time_ns"], pairs["margin_ns"], pairs["time_ns_sent"], pairs["margin_ns_sent"]) == BEFORE
+    away = pairs[later & (pairs["next_hop"] != pairs["ingress_vtep"])]
     here = _gateways_here(tables).rename(columns={"mac": "mac_here"})
-    left = left.merge(here, on=["next_hop", "target_ip"], how="inner", validate="many_to_many")
-    left = left[left["mac_here"] != left["target_mac"]]
-    sent = frames_seen(tables)[["source_mac", "destination_mac", "time_ns", "margin_ns", "frame_id", "packet"]]
-    sent = sent.rename(columns={"source_mac": "mac", "destination_mac": "target_mac"}).dropna()
-    pairs = left.merge(sent, on=["mac", "target_mac"], how="inner", suffixes=("", "_sent"), validate="many_to_many")
-    settled_ns = pairs["advertised_ns"] + SETTLED_NS
-    later = order(settled_ns, pairs["margin_ns"], pairs["time_ns"], pairs["margin_ns_sent"]) == BEFORE
-    late = pairs[later & (pairs["time_ns"] < pairs["withdrawn_ns"])].drop_duplicates("frame_id")
-    found = late.groupby(["vni", "mac", "target_mac", "mac_here"]).agg(
-        count=("packet", "nunique"), resolution_ids=("id", "first"), told_frames=("frame_ids_told", "first"),
-        move_frames=("frame_ids", "first"), frames=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])),
-        margin_ns=("margin_ns_sent", "max"),
+    stale = away.merge(here, on=["next_hop", "target_ip"], how="inner", validate="many_to_many")
+    stale = stale[stale["mac_here"] != stale["target_mac"]].drop_duplicates("frame_id")
+    found = stale.groupby(["vni", "requester_mac", "target_mac", "mac_here", "next_hop"]).agg(
+        count=("packet", "nunique"), resolution_id=("id", "first"), told_frames=("frame_ids", "first"),
+        frames=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])), margin_ns=("margin_ns_sent", "max"),
     ).reset_index()  # fmt: skip
-    found = found[found["count"] >= FRAMES_COUNT].sort_values("count", ascending=False, kind="stable")
-    found = found.drop_duplicates(["vni", "mac"])
-    mac, old, new = (mac_words(found[name]) for name in ("mac", "target_mac", "mac_here"))
+    found = found[found["count"] >= FRAMES_COUNT].drop_duplicates(["vni", "requester_mac"])
+    mac, old, new = (mac_words(found[name]) for name in ("requester_mac", "target_mac", "mac_here"))
+    count = found["count"].astype("str")
     return gather(
         found.assign(
             subject=mac,
-            detail=mac + " sent " + found["count"].astype("str") + " frames to " + old + ", the gateway is " + new,
-            resolution_ids=tuples(found["resolution_ids"]),
-            frame_ids=found["told_frames"] + found["move_frames"] + found["frames"],
+            detail=mac
+            + " sent "
+            + count
+            + " frames to "
+            + old
+            + ", the gateway at "
+            + found["next_hop"]
+            + " is "
+            + new,
+            resolution_ids=tuples(found["resolution_id"]),
+            frame_ids=found["told_frames"] + found["frames"],
         )
     )
 

@@ -19,10 +19,10 @@ References
 
 import pandas as pd
 
-from evpn_pcap.model import AnsweredBy, Kind, Rule, Severity, Tables
+from evpn_pcap.model import AnsweredBy, Rule, Severity, Tables
 from evpn_pcap.order import AFTER, BEFORE, order
 from evpn_pcap.rules._found import gather, mac_words, tuples
-from evpn_pcap.rules._frames import gateway_macs
+from evpn_pcap.rules._frames import addresses_used
 
 SETTLED_NS = 2_000_000_000  # a fresh claim needs so long to reach every VTEP
 
@@ -31,7 +31,12 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and address that was answered for with a MAC it no longer had."""
     rows = tables.resolutions
     asked = rows[(rows["answered_by"] == AnsweredBy.PROXY) & rows["target_mac"].notna() & rows["vni"].notna()]
-    claims = _claims(tables)
+    claims = addresses_used(tables)
+    told = asked[["target_ip", "target_mac"]].set_axis(["ip", "source_mac"], axis=1)
+    macs = pd.concat([told, claims[["ip", "source_mac"]]]).groupby("ip")["source_mac"].nunique()
+    doubtful = macs.index[macs > 1]  # one MAC for an address, everywhere: nothing to compare
+    asked = asked.loc[asked["target_ip"].isin(doubtful)]
+    claims = claims.loc[claims["ip"].isin(doubtful)]
     pairs = asked.merge(
         claims, left_on=["vni", "target_ip"], right_on=["vni", "ip"], how="inner", suffixes=("", "_claim"),
         validate="many_to_many",
@@ -41,26 +46,16 @@ def find(tables: Tables) -> pd.DataFrame:
     latest = pairs[before].sort_values("time_ns_claim", kind="stable").drop_duplicates("id", keep="last")
     wrong = latest[latest["source_mac"] != latest["target_mac"]]
     wrong = wrong[~wrong["id"].isin(_claimed_again(wrong, claims))]
-    told, used = mac_words(wrong["target_mac"]), mac_words(wrong["source_mac"])
+    answered, used = mac_words(wrong["target_mac"]), mac_words(wrong["source_mac"])
     return gather(
         wrong.assign(
             subject=wrong["target_ip"],
-            detail=wrong["target_ip"] + " is answered as " + told + ", used by " + used,
+            detail=wrong["target_ip"] + " is answered as " + answered + ", used by " + used,
             resolution_ids=tuples(wrong["id"]),
             frame_ids=tuples(wrong["frame_id"]) + wrong["frame_ids"],
             margin_ns=wrong[["margin_ns", "margin_ns_claim"]].max(axis=1),
         )
     )
-
-
-def _claims(tables: Tables) -> pd.DataFrame:
-    """Return vni, ip, source_mac, time_ns, margin_ns and frame_id of requests and announcements: who used what."""
-    rows = tables.resolutions[tables.resolutions["kind"] != Kind.PROBE]
-    rows = rows[~rows["requester_mac"].isin(gateway_macs(tables))]
-    is_told = rows["kind"] == Kind.ANNOUNCEMENT
-    ip = rows["target_ip"].where(is_told, rows["requester_ip"])
-    found = rows.assign(ip=ip, source_mac=rows["requester_mac"], frame_id=rows["frame_ids"].str[0].astype("int64"))
-    return found[["vni", "ip", "source_mac", "time_ns", "margin_ns", "frame_id"]].dropna()
 
 
 def _claimed_again(wrong: pd.DataFrame, claims: pd.DataFrame) -> pd.Series:
