@@ -2,7 +2,8 @@
 
 The key of a frame holds nothing that changes on its way (RFC 5475, hash-based selection), so equal keys mean one
 packet, unless it was sent again or copied. Frames to groups, frames that crossed several tunnels and repeated
-frames are left out: between two receivers of one copy each no inequality holds.
+frames are left out: between two receivers of one copy each no inequality holds. Segments that were cut or joined
+on the way have no equal: `covering` matches them by their octets.
 """
 
 from dataclasses import dataclass, fields
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap.addresses import capture_of
+from evpn_pcap.clocks.covering import covering_rows
 
 ONE_TRANSMISSION_NS = 20_000_000  # all sightings of one transmission at one host lie closer than this
 ONE_PLACE_NS = 1_000_000  # a cooked capture without interface indices shows one frame several times, this close
@@ -58,7 +60,9 @@ def find_matches(sightings: pd.DataFrame) -> Matches:
             break
         left.append(same)
         right.append(same + step)
-    return _paired(frames, np.concatenate(left), np.concatenate(right))
+    equal = np.concatenate(left), np.concatenate(right)
+    covered = covering_rows(frames, *equal)
+    return _paired(frames, *(np.concatenate(rows) for rows in zip(equal, covered, strict=True)))
 
 
 def _to_one_destination(sightings: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +108,8 @@ def _one_row_per_host(sightings: pd.DataFrame) -> pd.DataFrame:
         last_ns=sightings["captured_ns"],
     )
     host = ["host_number", "anchor_key"]
-    kept = [*host, "first_ns", "last_ns", "earliest", "latest", "source", "destination"]
+    in_stream = ["source_port", "destination_port", "sequence", "payload_bytes"]
+    kept = [*host, "first_ns", "last_ns", "earliest", "latest", "source", "destination", *in_stream]
     is_seen_again = sightings.duplicated(host, keep=False).to_numpy()
     several = (
         sightings[is_seen_again]
@@ -116,6 +121,7 @@ def _one_row_per_host(sightings: pd.DataFrame) -> pd.DataFrame:
             latest=("latest", "min"),
             source=("source", "first"),
             destination=("destination", "first"),
+            **{name: (name, "first") for name in in_stream},
         )
     )
     return pd.concat([sightings.loc[~is_seen_again, kept], several[kept]], ignore_index=True)
