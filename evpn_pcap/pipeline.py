@@ -27,7 +27,7 @@ from evpn_pcap.vantage import find_points, with_roles
 PRINT_NS = 1_000_000_000  # a print shows a moment within this time of its stamp
 NO_CAPTURE_NS = 1_000_000_000  # taken to bound the clock error of a host that only prints are of
 
-__all__ = ["analyze", "read_captures", "routes_at", "with_fabric"]  # what the command line calls
+__all__ = ["analyze", "load_rules", "read_captures", "routes_at", "with_fabric"]  # what the command line calls
 
 
 def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Runner = map) -> Analysis:

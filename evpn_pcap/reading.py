@@ -6,12 +6,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from evpn_pcap.addresses import capture_of, frame_id, number_of
 from evpn_pcap.decode import Part, decode, decode_part, join_parts
 from evpn_pcap.errors import CaptureError
 from evpn_pcap.model import Decoded, Options, Source
 from evpn_pcap.sources import find_sources, read_batches, split_source, with_fabric
 
-__all__ = ["find_sources", "read_captures", "with_fabric"]  # what the command line calls
+__all__ = ["dissect_frames", "find_sources", "read_captures", "with_fabric"]  # what the command line calls
 
 Runner = Callable[[Callable[[Source], Any], Sequence[Source]], Iterable[Any]]
 
@@ -54,6 +55,26 @@ def read_captures(
         results = _read_in_parts(sources, split, options, getattr(run, "over_parts", run))
     failures = [(s.name, r) for s, r in zip(sources, results, strict=True) if isinstance(r, str)]
     return [result for result in results if isinstance(result, Decoded)], tuple(failures)
+
+
+def dissect_frames(paths: Sequence[str | Path], options: Options, frame_ids: Sequence[int]) -> list[tuple[str, str]]:
+    """Return each frame's reference and its layers in Wireshark's words, in the order asked for.
+
+    Raises DependencyError where tshark is not installed, CaptureError where it cannot read a file.
+    """
+    from evpn_pcap.tshark import dissected_frames
+
+    sources = {source.capture_id: source for source in find_sources(paths, options)}
+    wanted: dict[int, list[int]] = {}
+    for frame in frame_ids:
+        wanted.setdefault(capture_of(frame), []).append(number_of(frame))
+    found = {
+        frame_id(capture_id, number): words
+        for capture_id, numbers in wanted.items()
+        for number, words in dissected_frames(sources[capture_id], numbers, options.vxlan_ports).items()
+    }
+    names = {frame: f"{sources[capture_of(frame)].name}:{number_of(frame)}" for frame in found}
+    return [(names[frame], found[frame]) for frame in frame_ids if frame in found]
 
 
 def _read_in_parts(

@@ -70,6 +70,39 @@ def decode_with_tshark(source: Source, options: Options) -> Decoded:
     return _decoded(source, facts, frames)
 
 
+_REPEATED = re.compile(r"^[01.][01. ]+ = |\(resolved\)| OUI|^(?:Source or Destination )?Address: ")  # of other fields
+
+
+def dissected_frames(source: Source, numbers: Sequence[int], vxlan_ports: frozenset[int]) -> dict[int, str]:
+    """Return some frames of a capture as Wireshark shows them, a line a field; single bits are left out.
+
+    Raises DependencyError where tshark is not installed and CaptureError where it cannot read the file.
+    """
+    if not shutil.which("tshark"):
+        raise DependencyError("tshark is not installed (Debian's package tshark)")
+    if not source.file.is_file():
+        raise CaptureError(f"{source.name} is no file that tshark can read")
+    found: dict[int, str] = {}
+    ports = [part for port in sorted(vxlan_ports) for part in ("-d", f"udp.port=={port},vxlan")]
+    chosen = {
+        "display_filter": " || ".join(f"frame.number == {number}" for number in numbers),
+        "custom_parameters": [*(part for setting in SETTINGS for part in ("-o", setting)), *ports],
+    }
+    timeout = START_SECONDS + SECONDS_PER_RECORD * max(numbers)
+    _run(source, timeout, lambda packet: found.update({int(packet.number): _layers(packet)}), chosen)
+    return found
+
+
+def _layers(packet: Any) -> str:
+    """Return the layers of a packet with their fields."""
+    lines = []
+    for layer in packet.layers:
+        shown = [field.showname or "" for fields in layer._all_fields.values() for field in fields.all_fields]
+        kept = dict.fromkeys(text for text in shown if text and not _REPEATED.search(text))
+        lines += [layer.layer_name.upper(), *(f"  {text}" for text in kept)]
+    return "\n".join(lines)
+
+
 # pyshark cannot read the JSON of a record without a time (pcapng simple packet block).
 _RAW: Mapping[str, Any] = {
     "use_json": True,

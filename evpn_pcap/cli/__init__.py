@@ -19,6 +19,7 @@ from evpn_pcap.cli import (
     analyze,
     clocks,
     events,
+    explain,
     flows,
     packets,
     plot,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "routes": routes.routes,
     "resolutions": resolutions.resolutions,
     "aftermaths": aftermaths.aftermaths,
+    "explain": explain.explain,
     "report": report.report,
     "tables": tables.tables,
 }
