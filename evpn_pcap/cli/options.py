@@ -150,6 +150,14 @@ class Gating:
             show_default=False,
         ),
     ] = field(default_factory=list)
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="An earlier analysis.json: only findings that it does not have count for --fail-on.",
+            rich_help_panel="Gates",
+        ),
+    ] = None
     soft_fail: Annotated[
         bool, typer.Option("--soft-fail", help="Exit with 0 instead of 1 or 4.", rich_help_panel="Gates")
     ] = False

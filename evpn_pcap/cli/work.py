@@ -16,6 +16,7 @@ from evpn_pcap.scale import Map, Runner, runner
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from evpn_pcap.report.baseline import Baseline
     from evpn_pcap.report.gates import Verdict
 
 
@@ -27,6 +28,7 @@ def analysis_of(
 
     gates = [parse_gate(expression) for expression in gating.fail_on]  # a wrong one ends the run before the work
     options = options_of(reading, scope, clock)
+    baseline = baseline_of(gating)
     from evpn_pcap.reading import read_captures
 
     with running(reading, words) as run:
@@ -34,10 +36,23 @@ def analysis_of(
     from evpn_pcap.pipeline import analyze_decoded  # pandas: a process that has it starts others slowly
 
     analysis = analyze_decoded(decoded, options, failures)
-    verdicts = tuple(judge(gate, analysis) for gate in gates)
+    judged = analysis
+    if baseline:
+        from evpn_pcap.report.baseline import compared, new_only
+
+        judged = new_only(analysis, baseline)
+        say(visible(compared(analysis, baseline)))
+    verdicts = tuple(judge(gate, judged) for gate in gates)
     tell(analysis.captures, analysis.failures, words)
     tell_verdicts(verdicts)
     return analysis, status_of(analysis, verdicts, gating), verdicts
+
+
+def baseline_of(gating: Gating) -> "Baseline | None":
+    """Return the earlier run that --baseline names. Raises OptionError."""
+    from evpn_pcap.report.baseline import read_baseline
+
+    return read_baseline(gating.baseline) if gating.baseline else None
 
 
 def options_of(reading: Reading, scope: Scope, clock: Clock | None = None) -> Options:

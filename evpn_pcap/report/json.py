@@ -96,6 +96,16 @@ def finding_values(finding: Finding, names: dict[int, str]) -> dict[str, Any]:
     }
 
 
+def findings_json(analysis: Analysis, known: frozenset[str] | None = None) -> str:
+    """Return the findings alone; against a baseline each says whether it is new."""
+    names = capture_names(analysis.captures)
+    found = [
+        finding_values(one, names) | ({} if known is None else {"is_new": one.fingerprint not in known})
+        for one in sorted_findings(analysis)
+    ]
+    return json_text({"schema_version": SCHEMA_VERSION, "findings": found}, is_indented=True) + "\n"
+
+
 def sorted_findings(analysis: Analysis) -> list[Finding]:
     """Return the findings, the gravest first, then by code, segment and fingerprint."""
     grave = {"high": 0, "medium": 1, "low": 2, "info": 3}

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evpn_pcap import columns
-from evpn_pcap.model import Analysis, Capture, ClockFit, Finding, Kind, Outcome
+from evpn_pcap.model import Analysis, Capture, ClockFit, Finding, Kind, Outcome, Severity
 from evpn_pcap.report.clocks import clock_words
 from evpn_pcap.report.escape import visible
 from evpn_pcap.report.json import anomaly_values, sorted_findings
@@ -130,10 +130,22 @@ def _resolutions(analysis: Analysis) -> Table:
     return table
 
 
-def _finding(finding: Finding, names: dict[int, str]) -> Text:
+def findings_text(analysis: Analysis, known: frozenset[str] | None = None) -> str:
+    """Return the findings alone; against a baseline those whose fingerprint it does not have are marked new."""
+    names = capture_names(analysis.captures)
+    found = sorted_findings(analysis)
+    counts = {severity: sum(one.severity == severity for one in found) for severity in Severity}
+    told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
+    head = f"{len(found)} findings: {told}" if found else "no findings"
+    marks = ["" if known is None else "known: " if one.fingerprint in known else "NEW: " for one in found]
+    parts = [_finding(one, names, mark).plain for one, mark in zip(found, marks, strict=True)]
+    return "\n".join([head, *parts, ""])
+
+
+def _finding(finding: Finding, names: dict[int, str], mark: str = "") -> Text:
     """Return one finding: what, why, what to do, what else it may be, and the frames to open."""
     where = "" if finding.vni is None else f" (VNI {finding.vni})"
-    lines = [f"\n{finding.code} {finding.name} [{finding.severity}]{where}: {finding.title}"]
+    lines = [f"\n{mark}{finding.code} {finding.name} [{finding.severity}]{where}: {finding.title}"]
     parts = [
         ("cause", finding.cause),
         ("advice", finding.advice),
