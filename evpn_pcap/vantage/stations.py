@@ -13,7 +13,8 @@ def find_stations(frames: pd.DataFrame, hypervisors: set[str]) -> dict[int, int]
     Reads frames with point_id, key, is_encapsulated, and of ARP and ND also what they ask or tell.
     Where all unicast is between two machines, both are; then the one whose requests take longer
     to be answered here than at another host is the nearer one, unless the two hosts may be the two
-    ends of one link. A machine answers on its own link: where a request for it goes unanswered, and
+    ends of one link; at a hypervisor, the one that is a captured machine, not the hypervisor's own
+    address that it talks to. A machine answers on its own link: where a request for it goes unanswered, and
     the asker then uses its address, it is not its link.
     """
     bare = frames[
@@ -33,8 +34,20 @@ def find_stations(frames: pd.DataFrame, hypervisors: set[str]) -> dict[int, int]
     nearer = _nearer_stations(twos, bare)
     on_one_link = _on_one_link(everything[~everything["host"].isin(hypervisors)], bare) if nearer else set()
     found = stations | {point: mac for point, mac in nearer.items() if point not in on_one_link}
+    found |= _with_known_machine(always[always["point_id"].map(counts) == 2], found, frames, hypervisors)
     elsewhere = _answered_elsewhere(everything, found)
     return {point: mac for point, mac in found.items() if point not in elsewhere}
+
+
+def _with_known_machine(
+    pairs: pd.DataFrame, found: dict[int, int], frames: pd.DataFrame, hypervisors: set[str]
+) -> dict[int, int]:
+    """Return, for each point of a hypervisor with two MACs that may be its station, the one that is a machine's own."""
+    host = frames.drop_duplicates("point_id").set_index("point_id")["host"]
+    machines = {mac for point, mac in found.items() if host[point] not in hypervisors}
+    at_taps = pairs[pairs["point_id"].map(host).isin(hypervisors) & pairs["mac"].isin(machines)]
+    single = at_taps[~at_taps["point_id"].duplicated(keep=False)]
+    return dict(zip(single["point_id"].astype(int), single["mac"].astype(int), strict=True))
 
 
 def _on_one_link(everything: pd.DataFrame, bare: pd.DataFrame) -> set[int]:
