@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from samples.lab import usermode
 from samples.lab.capturing import WAYS, Recorder
 from samples.lab.fabric import FABRICS
 from samples.lab.namespaces import CommandError
@@ -54,11 +55,14 @@ def main() -> None:
     """Run scenarios in a real fabric and print the scoreboard."""
     asked = _arguments()
     chosen = [_chosen(word) for word in asked.scenarios or _default()]
-    print(HEADER, flush=True)
+    if not asked.drive:
+        print(HEADER, flush=True)
     scores: list[Score] = []
     for scenario, fabric, name in chosen:
         folder = asked.out / name
-        truth = run(scenario, fabric, folder, log=asked.log)
+        truth = _driven(scenario, fabric, folder, name, asked)
+        if asked.drive:
+            continue
         one = score(folder)
         scores.append(one)
         _print(one)
@@ -70,8 +74,23 @@ def main() -> None:
     if asked.table:
         asked.table.write_text(table(scores), encoding="utf-8")
     total = sum(one.rows for one in scores)
+    if asked.drive:
+        return
     print(f"{len(scores)} runs, {total} resolutions, {sum(one.is_bad for one in scores)} runs with something wrong")
     sys.exit(any(one.is_bad for one in scores))
+
+
+def _driven(scenario: Scenario, fabric: str, folder: Path, name: str, asked: argparse.Namespace) -> dict:
+    """Run a scenario here, or in a kernel that can where this one cannot; return its truth."""
+    reason = usermode.missing(FABRICS[fabric])
+    if not reason:
+        return run(scenario, fabric, folder, log=asked.log)
+    print(f"{fabric}: this kernel says {reason!r}; in user-mode Linux", file=sys.stderr)
+    log = ["--log"] if asked.log else []
+    status = usermode.run("-m", "samples.lab", name, "--out", str(asked.out.resolve()), "--drive", *log)
+    if status:
+        sys.exit(status)
+    return json.loads((folder / "truth.json").read_text(encoding="utf-8"))
 
 
 def _arguments() -> argparse.Namespace:
@@ -79,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO[@FABRIC][+WAY]", help="which; default: all, once")
     parser.add_argument("--out", type=Path, default=Path("out/lab"), help="folder for the runs' folders")
     parser.add_argument("--skew", action="store_true", help="analyze each run a second time, with clock errors")
+    parser.add_argument("--drive", action="store_true", help="drive, capture and witness only; analyze nothing")
     parser.add_argument("--log", action="store_true", help="tell every deed")
     parser.add_argument("--table", type=Path, help="write the scoreboard there, as README.md has it")
     parser.add_argument("--list", action="store_true", help="tell which scenarios, fabrics and ways there are")

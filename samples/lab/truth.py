@@ -77,6 +77,7 @@ class _Truth:
             "driven": [self._driven(deed, resolutions) for deed in self.witnesses.deeds],
             "nft_readings": self._readings(),
             "witness_drops": self.witnesses.lost,
+            "nft_missing": self.witnesses.uncounted,
             "packets_dropped_by_capture": {file: count for file, count in drops.items() if count},
         }
         return truth | {"disagreements_between_witnesses": disagreements(truth)}

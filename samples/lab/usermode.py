@@ -6,6 +6,7 @@ modules of that kernel bring VLAN-aware bridges; being older, it also proxies un
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ cd {project}
 {command}
 echo $? > {status}
 sync
-halt -f
+halt -f > /dev/null 2>&1
 """
 
 
@@ -52,7 +53,12 @@ def missing(fabric: Fabric) -> str:
 
 
 def run(*arguments: str) -> int:
-    """Run this Python with these arguments inside user-mode Linux; tell what it told, and return its exit status."""
+    """Run this Python with these arguments inside user-mode Linux; tell what it told, and return its exit status.
+
+    Raises CommandError where user-mode Linux is not installed.
+    """
+    if shutil.which(PROGRAM) is None:
+        raise namespaces.CommandError("this needs another kernel: install Debian's user-mode-linux and kmod")
     with tempfile.TemporaryDirectory() as folder:
         boot, told, status = (Path(folder, name) for name in ("boot", "told", "status"))
         command = shlex.join([sys.executable, *arguments])

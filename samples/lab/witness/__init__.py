@@ -52,6 +52,7 @@ class Witnesses:
             lambda host, name: namespaces.packet_socket(self._namespaces[host], name), self.fabric.vxlan_port
         )
         self._every_ns = seconds * 1_000_000_000 // SNAPSHOT_COUNT
+        self.uncounted = ""  # why nothing is counted
         self._due_ns = 0
         self._free_ns = 0  # no snapshot before: they must not fill the run
         self._snapshot_count = 0
@@ -101,10 +102,19 @@ class Witnesses:
         namespace = self._namespaces[host] = details["namespace"]
         if host in self.fabric.vteps:
             self._monitors.add(host, namespace)
-        if host not in self._counters:
-            self._counters[host] = Counters(host, _nft(namespace), lambda: _netlink(namespace), self.fabric.vxlan_port)
-        self._counters[host].add(interface, is_uplink=interface == bridges.UPLINK)
+        self._count_at(host, namespace, interface)
         self._rings.add(host, interface)
+
+    def _count_at(self, host: str, namespace: str, interface: str) -> None:
+        """Begin to count at an interface; where nftables has no netdev family (user-mode Linux) nothing is counted."""
+        try:
+            if host not in self._counters and not self.uncounted:
+                port = self.fabric.vxlan_port
+                self._counters[host] = Counters(host, _nft(namespace), lambda: _netlink(namespace), port)
+        except namespaces.CommandError as error:
+            self.uncounted = str(error).splitlines()[0]
+        if host in self._counters:
+            self._counters[host].add(interface, is_uplink=interface == bridges.UPLINK)
 
     def _count(self) -> dict[str, Counted]:
         return {host: counters.read() for host, counters in self._counters.items()}
