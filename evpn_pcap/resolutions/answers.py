@@ -65,14 +65,15 @@ def natures(
     is_nobodys = (rows["target_mac"] == 0) | (rows["target_mac"] & GROUP_BIT != 0)
     told_mac = rows["target_mac"].mask(is_nobodys.fillna(value=False).astype(bool), rows["answer_source_mac"])
     is_told = told_mac.isin(placement.told["mac"].dropna()) | rows["target_ip"].isin(placement.told["ip"].dropna())
+    stations = points.loc[points["role"] == Role.VM, "station_mac"].dropna()
+    tells_machines = bool(placement.told["mac"].notna().any())  # VTEPs that advertise nothing tell nothing by it
     is_gateway = (
         rows["target_ip"].isin(options.gateways)
         | rows["target_ip"].isin(placement.gateway_ips)
         | told_mac.isin(placement.gateway_macs)
         | rows.index.isin(_out_of_bridge(answers))
-        | (rows["is_table_whole"] & told_mac.notna() & ~is_told)
+        | (rows["is_table_whole"] & tells_machines & told_mac.notna() & ~is_told & ~told_mac.isin(stations))
     )
-    stations = points.loc[points["role"] == Role.VM, "station_mac"].dropna()
     senders = anchors.loc[anchors["vni"].notna(), ["source_ip", "outer_source_ip"]].drop_duplicates()
     asked = rows.reset_index()[["row_id", "target_ip", "ingress_vtep"]].dropna()
     remote = asked.merge(senders, left_on="target_ip", right_on="source_ip", how="inner", validate="many_to_many")
