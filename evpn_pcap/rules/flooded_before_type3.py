@@ -23,7 +23,7 @@ import pandas as pd
 
 from evpn_pcap.model import FOREVER, Rule, Severity, Tables
 from evpn_pcap.order import BEFORE, order
-from evpn_pcap.rules._announced import KNOWN_NS, announced
+from evpn_pcap.rules._announced import KNOWN_NS
 from evpn_pcap.rules._encapsulated import encapsulated
 from evpn_pcap.rules._found import gather
 
@@ -36,16 +36,27 @@ def find(tables: Tables) -> pd.DataFrame:
     copies = inside[is_copy & ~inside["outer_destination_ip"].isin(groups)]
     whole_ns = copies["outer_source_ip"].map(_whole_since(tables.sessions)).fillna(FOREVER - KNOWN_NS).astype("int64")
     is_whole = order(whole_ns + KNOWN_NS, 0, copies["time_ns"], copies["margin_ns"]) == BEFORE
-    asked = (
-        announced(tables.routes, 3).groupby(["vni", "next_hop"], as_index=False).agg(asked_ns=("advertised_ns", "min"))
-    )
-    pairs = copies[is_whole].merge(
-        asked, left_on=["vni", "outer_destination_ip"], right_on=["vni", "next_hop"], how="left", validate="many_to_one"
+    asked, unclear = _asked(tables.routes)
+    pairs = copies[is_whole & ~copies["outer_destination_ip"].isin(unclear)].merge(
+        asked, left_on=["vni", "outer_destination_ip"], right_on=["vni", "vtep_ip"], how="left", validate="many_to_one"
     )
     asked_ns = pairs["asked_ns"].fillna(FOREVER).astype("int64")
     ends = pairs["outer_source_ip"], pairs["outer_destination_ip"]
     rows = pairs.assign(subject=ends[0] + " " + ends[1], detail=ends[0] + " flooded to " + ends[1])
     return gather(rows[order(pairs["time_ns"], pairs["margin_ns"], asked_ns, 0) == BEFORE])
+
+
+def _asked(routes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return since when a VTEP's type 3 route of a VNI was in anybody's table, and VTEPs whose VNI is not known.
+
+    A reflector tells for others; a route that is known by its withdrawal only does not say its VNI.
+    """
+    told = routes[routes["route_type"] == 3]
+    ends = [told[["vni", name, "advertised_ns"]].rename(columns={name: "vtep_ip"}) for name in ("next_hop", "ip")]
+    both = pd.concat(ends, ignore_index=True)
+    unclear = both.loc[both["vni"].isna(), "vtep_ip"].dropna().unique().tolist()
+    first = both.groupby(["vni", "vtep_ip"], as_index=False).agg(asked_ns=("advertised_ns", "min"))
+    return first.astype({"asked_ns": "Int64"}), unclear
 
 
 def _whole_since(sessions: pd.DataFrame) -> pd.Series:
