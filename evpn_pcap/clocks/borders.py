@@ -52,8 +52,7 @@ def located(
     delay = DELAY_US * 1e-6
     if len(stray) > 1:  # neither regime holds there: a slew, or a clock set back that shows the same time twice
         start, stop = min(start, float(near_x[stray[0]])), max(stop, float(near_x[stray[-1]]))
-    is_step = abs(size) > LEAST_STEP_US and len(is_old) > 0 and len(is_new) > 0
-    is_step &= len(stray) <= 1 or (stop - start) * 1e6 < 2 * abs(size)
+    is_step = abs(size) > LEAST_STEP_US and (len(stray) <= 1 or (stop - start) * 1e6 < 2 * abs(size))
     again = max(size, 0.0) * 1e-6  # a clock of a that is set back shows as much time twice
     if is_step and len(stray) <= 1:
         soft = _narrowed(near_x, near_y, near_up, before, after, start, stop, size)

@@ -1,16 +1,16 @@
-"""Stamps of matched frames become those to believe: wrong matches lie far from what most frames near them say.
+"""Stamps of matched frames become those to believe: a wrong match is alone, while right ones agree with their neighbours.
 
-The bulk of each stretch of frames is its shortest interval that holds two fifths of them (the shorth, a mode that
-survives when nearly half are wrong); one direction at a time, since queues make two directions unlike.
+One direction at a time, since queues make two directions unlike. The rate that neighbours are compared with is the
+shorth's (the middle of the shortest interval that holds a share of all values, a mode): it survives many wrong matches.
 """
 
 import numpy as np
 
-STRETCH_COUNT = 24  # frames whose bulk is looked for together
-BULK_SHARE = 0.4
+AROUND = 6  # frames before, and as many after, that a frame is compared with
+ENOUGH = 3  # of them that it must agree with
 SLOPE_SHARE = 0.2  # a step and two fifths of wrong matches still leave this share of slopes right
 MOST_SLOPES = 4_000
-NEAR_US = 4_000.0  # from the bulk of its stretch, or of the one before or after
+NEAR_US = 2_000.0  # what delays differ by, mostly
 FASTEST_PPM = 1_000.0  # no slew is faster (Linux adjtime slews by 500 ppm)
 
 
@@ -38,16 +38,12 @@ def rough_rate(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def believable(x: np.ndarray, y: np.ndarray, rate: float) -> np.ndarray:
-    """Return which frames of one direction, in order of time, lie near the bulk of those around them."""
+    """Return which frames of one direction, in order of time, agree with several of those around them."""
     count = len(x)
-    row = min(STRETCH_COUNT, max(4, count // 4))
-    if count < 2 * row:
-        row = count
+    width = min(2 * AROUND, count - 1)
     level = y - rate * (x - x[0])
-    rows = count // row
-    whole = level[: rows * row].reshape(rows, row)
-    centre, _ = shorth(whole, BULK_SHARE)
-    beside = np.concatenate([centre[:1], centre, centre[-1:]])
-    number = np.minimum(np.arange(count) // row, rows - 1)
-    off = [np.abs(level - beside[number + shift]) for shift in range(3)]
-    return np.minimum(np.minimum(off[0], off[1]), off[2]) < NEAR_US
+    first = np.clip(np.arange(count) - width // 2, 0, count - width - 1)
+    near = np.zeros(count, np.int16)
+    for step in range(width + 1):
+        near += np.abs(level[first + step] - level) < NEAR_US
+    return near > min(ENOUGH, width // 3)  # each agrees with itself

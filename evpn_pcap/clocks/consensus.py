@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-ROUNDS = 4
+ROUNDS = 2
+MANY_HOSTS, TRUST_STRIDE = 100, 8  # of many hosts, how far pairs are trusted is found at every eighth moment
 USUAL = 2.0  # sigmas of disagreement after which a pair counts less
 MOST_CELLS = 5_000_000  # of matrices that are solved together
 
@@ -33,30 +34,33 @@ def agreed(
     place[others] = np.arange(len(others))
     estimate, weight = np.stack(estimates), 1 / np.stack(sigmas) ** 2
     result = np.zeros((host_count, estimate.shape[1]))
-    chunk = max(1, MOST_CELLS // (len(others) + 1) ** 2)
-    for start in range(0, estimate.shape[1], chunk):
-        part = slice(start, start + chunk)
-        result[others, part] = _solved(place[a], place[b], len(others), estimate[:, part], weight[:, part])
+    usual = np.arange(0, estimate.shape[1], 1 if len(others) < MANY_HOSTS else TRUST_STRIDE)
+    trust = np.ones_like(weight)
+    for _ in range(ROUNDS if len(a) > len(others) else 0):  # a tree has nothing to disagree about
+        values = _solved(place[a], place[b], len(others), estimate[:, usual], (weight * trust)[:, usual])
+        off = np.abs(values[place[b]] - values[place[a]] - estimate[:, usual]) * np.sqrt(weight[:, usual])
+        nearest = np.minimum(np.searchsorted(usual, np.arange(estimate.shape[1]), side="right"), len(usual)) - 1
+        trust = (1 / np.maximum(off / USUAL, 1))[:, nearest]
+    result[others] = _solved(place[a], place[b], len(others), estimate, weight * trust)[: len(others)]
     return result
 
 
 def _solved(a: np.ndarray, b: np.ndarray, count: int, estimate: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the hosts' values, one column a moment; number `count` stands for the reference, which is 0."""
-    moments = np.arange(estimate.shape[1])
-    trust = np.ones_like(weight)
-    values = np.zeros((count + 1, len(moments)))
-    for _ in range(ROUNDS if len(a) > count else 1):  # a tree has nothing to disagree about
-        w = weight * trust
-        matrix = np.zeros((len(moments), count + 1, count + 1))
-        right = np.zeros((len(moments), count + 1))
-        for pair, (one, other) in enumerate(zip(a, b, strict=True)):
-            matrix[:, one, one] += w[pair]
-            matrix[:, other, other] += w[pair]
-            matrix[:, one, other] -= w[pair]
-            matrix[:, other, one] -= w[pair]
-            right[:, other] += w[pair] * estimate[pair]
-            right[:, one] -= w[pair] * estimate[pair]
-        values[:count] = np.linalg.solve(matrix[:, :count, :count], right[:, :count, None])[..., 0].T
-        off = np.abs(values[b] - values[a] - estimate) * np.sqrt(weight)
-        trust = 1 / np.maximum(off / USUAL, 1)
-    return values[:count]
+    values = np.zeros((count + 1, estimate.shape[1]))
+    right = np.zeros_like(values)
+    diagonal = np.zeros_like(values)
+    np.add.at(diagonal, a, weight)
+    np.add.at(diagonal, b, weight)
+    np.add.at(right, b, weight * estimate)
+    np.add.at(right, a, -weight * estimate)
+    each = np.arange(count)
+    chunk = max(1, MOST_CELLS // (count + 1) ** 2)
+    for start in range(0, estimate.shape[1], chunk):
+        part = slice(start, start + chunk)
+        matrix = np.zeros((weight[:, part].shape[1], count + 1, count + 1))
+        matrix[:, a, b] = matrix[:, b, a] = -weight[:, part].T
+        matrix[:, each, each] = diagonal[:count, part].T
+        solved = np.linalg.solve(matrix[:, :count, :count], right[:count, part].T[..., None])
+        values[:count, part] = solved[..., 0].T
+    return values

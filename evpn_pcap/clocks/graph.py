@@ -88,10 +88,12 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
     moments = _moments(usable, rough, covered, host_count)
     base = np.array([rough.get(host, 0) for host in range(host_count)], np.int64)
     apart = np.zeros((host_count, len(moments)))
-    for _ in range(2):  # when each host saw a moment follows from its offset: first roughly, then well
-        read = [_read(pair, curve, moments, base, apart[pair.a]) for pair, curve in usable]
-        ends = [(pair.a, pair.b) for pair, _ in usable]
-        apart = agreed(host_count, reference, ends, [one.estimate for one in read], [one.sigma for one in read])
+    for host, step in tree.items():  # when each host saw a moment follows from its offset, to a ms well enough
+        if step:
+            apart[host] = _beyond(step, host, moments, base, apart)
+    read = [_read(pair, curve, moments, base, apart[pair.a]) for pair, curve in usable]
+    ends = [(pair.a, pair.b) for pair, _ in usable]
+    apart = agreed(host_count, reference, ends, [one.estimate for one in read], [one.sigma for one in read])
     is_rough = np.array([not _is_smooth(tree, host) for host in range(host_count)])
     apart, constraints, wrong, gap = _reconciled(is_rough, reference, usable, read, apart)
     least, most = from_reference(host_count, reference, constraints)
@@ -106,6 +108,17 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
         flags[a].add(CONTRADICTION)
         flags[b].add(CONTRADICTION)
     return Courses(moments, base, apart, low, high, constraints, flags, gap, wrong)
+
+
+def _beyond(
+    step: tuple[int, PairFit], host: int, moments: np.ndarray, base: np.ndarray, apart: np.ndarray
+) -> np.ndarray:
+    """Return how far a host's clock is off its rough offset, by that of the host before it on the tree."""
+    before, pair = step
+    if pair.curve is None:
+        return apart[host]
+    moved = _read(pair, pair.curve, moments, base, apart[before]).estimate  # a's time or b's: the rough ones agree
+    return apart[before] + (moved if pair.b == host else -moved)
 
 
 def _reconciled(
@@ -187,7 +200,8 @@ def _moments(
     grid = grid[(grid >= max(ends.min(), knots_ns.min())) & (grid <= min(ends.max(), knots_ns.max()))]
     most = max(20, min(MOST_MOMENTS, MOST_KNOTS // host_count))
     thinned = grid[np.unique(np.linspace(0, len(grid) - 1, min(most, len(grid))).astype(np.int64))]
-    kept = np.concatenate([thinned, *edges])
+    sharp = np.unique(np.concatenate([*edges, np.zeros(0, np.int64)]))
+    kept = np.concatenate([thinned, sharp[:: 1 + 2 * len(sharp) // most]])
     return np.unique(kept[(kept >= thinned[0]) & (kept <= thinned[-1])])
 
 

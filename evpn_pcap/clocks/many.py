@@ -10,12 +10,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from evpn_pcap.clocks.borders import Zone, located
-from evpn_pcap.clocks.breaks import RATE_DOUBT_PPM, Bins, bins, jumps, usual_rate
+from evpn_pcap.clocks.breaks import RATE_DOUBT_PPM, Bins, bins, jumps, overall_rate, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
 from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, Break, Curve
 from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, fit_regime
 
 LEAST_BINS = 8
+LEAST_REGIME = 4  # frames
 LEAST_REGIME_BINS = 3  # between two breaks; shorter ones are part of one longer break
 SILENCE_S, SILENCE_SPACINGS = 20.0, 10.0  # a silence is longer than both
 SILENCE_DOUBT_US = 150.0  # a step of this size in a silence may not show
@@ -44,6 +45,7 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
         return None
     zones = _merged([*_zones(found), *_contradictions(x, y - rate * x, is_upper, found)])
     silences = _silences(x)
+    rate += overall_rate(found)
     for attempt in range(MOST_ROUNDS):
         regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, silences)
         torn = [zone for regime in regimes if (zone := _torn(regime)) is not None]
@@ -62,6 +64,8 @@ def _zones(found: Bins) -> list[Zone]:
         at = np.flatnonzero(flags)
         for run in _runs(at):
             first, stop = max(0, run[0] + before), min(last, run[-1] + after)
+            if flags is is_turn and first < stop:  # a turn is blurred: leave enough on either side to know it by
+                first, stop = max(first, min(LEAST_REGIME_BINS, stop)), min(stop, max(last - LEAST_REGIME_BINS, first))
             zones.append((float(found.start[first]), float(found.stop[stop])))
     return _merged(zones)
 
@@ -121,26 +125,41 @@ def _fitted(
     silences: np.ndarray,
 ) -> tuple[list[Regime], list[Zone], list[Break]]:
     """Return the regimes, where each gives way to the next, and what happened there."""
-    middle = (found.upper + found.lower) / 2
-    usual = usual_rate(np.diff(middle), np.diff(found.time)) + rate
     spans = _spans(x, found, zones)
     reach = 2 * float(np.median(found.stop - found.start))
 
-    def fit(start: float, stop: float) -> Regime:
+    def fit(start: float, stop: float, near: float) -> Regime:
         first, end = np.searchsorted(x, start), np.searchsorted(x, stop, side="right")
         rows = slice(int(first), int(end))
-        near = usual[np.clip(np.searchsorted(found.time, (start + stop) / 2) - 1, 0, len(usual) - 1)]
         inside = silences[(silences[:, 0] >= start) & (silences[:, 1] <= stop)]
-        return fit_regime(x[rows], y[rows], is_upper[rows], float(near), FEW_RHO_PPM, inside, SILENCE_DOUBT_US)
+        return fit_regime(x[rows], y[rows], is_upper[rows], near, FEW_RHO_PPM, inside, SILENCE_DOUBT_US)
 
-    regimes = [fit(*span) for span in spans]
-    found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
+    regimes = [fit(*span, rate) for span in spans]
+    usual = _usual_rate(regimes, rate)
+    while True:  # first between the zones, then up to where each was found to end
+        regimes = [fit(*span, usual) for span in spans]
+        found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
+        edges = [float(x[0]), *(edge for _, border in found_breaks for edge in border), float(x[-1])]
+        nearer = list(zip(edges[::2], edges[1::2], strict=True))
+        is_left = [np.diff(np.searchsorted(x, span))[0] >= LEAST_REGIME for span in nearer]
+        if all(is_left[1:-1]):
+            break
+        spans = [span for number, span in enumerate(spans) if is_left[number] or number in (0, len(spans) - 1)]
     if found_breaks:
-        borders = [border for _, border in found_breaks]
-        starts, stops = [spans[0][0], *(stop for _, stop in borders)], [*(start for start, _ in borders), spans[-1][1]]
-        regimes = [fit(a, b) for a, b in zip(starts, stops, strict=True)]
+        nearer = [new if left else old for new, left, old in zip(nearer, is_left, spans, strict=True)]
+        regimes = [fit(*span, usual) for span in nearer]
         found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
     return regimes, [border for _, border in found_breaks], [one for one, _ in found_breaks]
+
+
+def _usual_rate(regimes: list[Regime], rate: float) -> float:
+    """Return the mean rate of the longest regime that frames tell the course of."""
+    sure = [one for one in regimes if one.is_sure]
+    if not sure:
+        return rate
+    longest = max(sure, key=lambda one: one.stop - one.start)
+    ends = np.array([longest.start, longest.stop])
+    return float(np.diff(longest.estimate(ends))[0] / (longest.stop - longest.start))
 
 
 def _spans(x: np.ndarray, found: Bins, zones: list[Zone]) -> list[Zone]:
@@ -152,7 +171,7 @@ def _spans(x: np.ndarray, found: Bins, zones: list[Zone]) -> list[Zone]:
         count = int(((found.start >= start) & (found.stop <= stop)).sum())
         is_end = number in (0, len(zones))
         frames = np.searchsorted(x, [start, stop])
-        if count >= LEAST_REGIME_BINS or (is_end and frames[1] - frames[0] >= 4):
+        if count >= LEAST_REGIME_BINS or (is_end and frames[1] - frames[0] >= LEAST_REGIME):
             # the frame at a zone's border belongs to the zone
             first = 0 if number == 0 else min(int(np.searchsorted(x, start, side="right")), len(x) - 1)
             last = len(x) - 1 if number == len(zones) else max(int(np.searchsorted(x, stop)) - 1, 0)

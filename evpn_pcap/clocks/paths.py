@@ -1,11 +1,12 @@
 """Constraints between pairs of hosts become the tightest that follow for any two: shortest paths (Bellman and Ford)."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 LEAST_WRONG_NS = 5_000.0  # a pair whose bounds the joint estimate contradicts by more is named
-MOST_ROUNDS = 60  # hops of a path; more only where constraints exclude each other
+MOST_VISITS = 15  # of a host, on ways to others; more only where constraints exclude each other
 MOST_COMPARED = 24  # hosts among which every two are compared along all paths
 SAME_NS = 1e-3
 
@@ -33,32 +34,33 @@ def from_reference(host_count: int, reference: int, constraints: list[Constraint
         nothing = np.full((host_count, 2, 1), np.inf)
         nothing[reference] = 0
         return -nothing, nothing
-    a, b = (np.array([getattr(one, end) for one in constraints]) for end in ("a", "b"))
-    cost = np.stack([one.most for one in constraints] + [one.least for one in constraints])
-    from_end, to_end = np.concatenate([a, b]), np.concatenate([b, a])
-    upward = _shortest(host_count, reference, from_end, to_end, cost)
-    downward = _shortest(host_count, reference, to_end, from_end, cost)
-    return -downward, upward
+    there = [(one.a, one.b, one.most) for one in constraints] + [(one.b, one.a, one.least) for one in constraints]
+    back = [(target, source, cost) for source, target, cost in there]
+    return -_shortest(host_count, reference, back), _shortest(host_count, reference, there)
 
 
-def _shortest(host_count: int, reference: int, source: np.ndarray, target: np.ndarray, cost: np.ndarray) -> np.ndarray:
+def _shortest(host_count: int, reference: int, edges: list[tuple[int, int, np.ndarray]]) -> np.ndarray:
     """Return the least sum of costs from the reference to each host, at both ends of each interval."""
-    order = np.argsort(target, kind="stable")
-    source, target, start, total = source[order], target[order], cost[order, 0], cost[order].sum(axis=1)
-    firsts = np.flatnonzero(np.diff(target, prepend=-1))
-    reached, group = target[firsts], np.cumsum(np.diff(target, prepend=-1) != 0) - 1
-    sums = np.full((host_count, cost.shape[2]), np.inf)
+    leaving: list[list[tuple[int, np.ndarray, np.ndarray]]] = [[] for _ in range(host_count)]
+    for source, target, cost in edges:
+        leaving[source].append((target, cost[0], cost.sum(axis=0)))
+    sums = np.full((host_count, edges[0][2].shape[1]), np.inf)
     starts = sums.copy()
     sums[reference] = starts[reference] = 0
-    for _ in range(min(host_count, MOST_ROUNDS)):
-        candidate = sums[source] + total
-        best = np.minimum.reduceat(candidate, firsts, axis=0)
-        is_better = best < sums[reached] - SAME_NS
-        if not is_better.any():
-            break
-        chosen = np.where(candidate <= best[group], starts[source] + start, -np.inf)
-        starts[reached] = np.where(is_better, np.maximum.reduceat(chosen, firsts, axis=0), starts[reached])
-        sums[reached] = np.where(is_better, best, sums[reached])
+    waiting, is_waiting, visits = deque([reference]), np.zeros(host_count, bool), np.zeros(host_count, np.int64)
+    while waiting:  # hosts that were reached more cheaply than before
+        source = waiting.popleft()
+        is_waiting[source] = False
+        visits[source] += 1
+        for target, start, total in leaving[source]:
+            candidate = sums[source] + total
+            is_better = candidate < sums[target] - SAME_NS
+            if is_better.any():
+                np.copyto(sums[target], candidate, where=is_better)
+                np.copyto(starts[target], starts[source] + start, where=is_better)
+                if not is_waiting[target] and visits[target] < MOST_VISITS:
+                    waiting.append(target)
+                    is_waiting[target] = True
     with np.errstate(invalid="ignore"):
         stops = np.where(np.isfinite(sums), sums - starts, np.inf)
     return np.stack([starts, stops], axis=1)

@@ -19,6 +19,7 @@ SURE_SPREADS = 4.0
 LEAST_RHO_PPM = 0.2  # added: no course is known better
 FEW_RHO_PPM = 10.0  # where frames are too few to tell the course
 STAMP_US = 2.0  # stamps of a microsecond are cut off, one at each host
+FAR_US = 1e12  # what stands for a bound that nobody gave
 FLOOR_SHARE, FLOOR_COUNT = 0.01, 3.0
 
 
@@ -70,7 +71,7 @@ class Regime:
 
     def _carried(self, x: np.ndarray, frame_x: np.ndarray, room: np.ndarray) -> np.ndarray:
         if not len(frame_x):
-            return np.full(len(x), np.inf)
+            return np.full(len(x), FAR_US)
         doubt = SURE_SPREADS * self.model.spread(x, frame_x) + LEAST_RHO_PPM * np.abs(x[:, None] - frame_x[None, :])
         if len(self.silences):
             doubt = doubt + self.silence_doubt * np.abs(
@@ -206,7 +207,7 @@ def _best(x: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _level(up: np.ndarray, down: np.ndarray) -> float:
     """Return the constant under which equal shares of both directions are equally fast."""
     if not (len(up) and len(down)):
-        return 0.0
+        return float(up.min()) if len(up) else float(-down.min()) if len(down) else 0.0
     share = max(FLOOR_SHARE, FLOOR_COUNT / max(1, min(len(up), len(down))))
     share = min(share, 0.5)
     low = []

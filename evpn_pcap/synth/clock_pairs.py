@@ -141,3 +141,40 @@ def stamped(scene: Scene, sent: np.ndarray, clock_a: Clock, clock_b: Clock, rng:
     b_ns = b_ns + np.where(is_bogus, rng.integers(-BOGUS_NS, BOGUS_NS, len(sent)) // 1000 * 1000, 0)
     order = np.argsort(a_ns, kind="stable")
     return BarePair(a_ns[order], b_ns[order], is_from_a[order], clock_a, clock_b)
+
+
+@dataclass(frozen=True, slots=True)
+class BareFabric:
+    """Hosts with wrong clocks, and which of them talk: pairs (a, b), a < b, with the frames of each."""
+
+    clocks: tuple[Clock, ...]
+    pairs: tuple[tuple[int, int], ...]
+    counts: tuple[int, ...]
+    scenes: tuple[Scene, ...]
+    seed: int
+
+    def frames(self, number: int) -> BarePair:
+        """Return the matched frames of one pair; the same each time."""
+        rng = np.random.default_rng([self.seed, number])
+        a, b = self.pairs[number]
+        sent = sent_ns(self.scenes[number], self.counts[number], rng)
+        return stamped(self.scenes[number], sent, self.clocks[a], self.clocks[b], rng)
+
+
+def simulate_fabric(host_count: int, pair_count: int, seed: int, scene: Scene | None = None) -> BareFabric:
+    """Return hosts of which some talk much and some little, 30% in bursts; one in 50 is set by 5 ms, the last is +2 h."""
+    rng = np.random.default_rng(seed)
+    scene = scene or Scene()
+    clocks = [some_clock(rng, scene.wander_ppb / 2**0.5) for _ in range(host_count)]
+    for host in rng.choice(host_count, max(1, host_count // 50), replace=False):
+        step_ns, after_ns = int(rng.choice([-1, 1])) * 5_000_000, int(rng.uniform(0.2, 0.8) * SPAN_NS)
+        clocks[host] = replace(clocks[host], step_ns=step_ns, step_after_ns=after_ns)
+    clocks[-1] = replace(clocks[-1], offset_ns=clocks[-1].offset_ns + 2 * HOUR_NS)
+    order = rng.permutation(host_count)
+    pairs = {tuple(sorted((int(order[i]), int(order[rng.integers(i)])))) for i in range(1, host_count)}
+    while len(pairs) < min(pair_count, host_count * (host_count - 1) // 2):
+        a, b = sorted(int(host) for host in rng.choice(host_count, 2, replace=False))
+        pairs.add((a, b))
+    counts = np.exp(rng.uniform(np.log(200), np.log(100_000), len(pairs))).astype(int)
+    scenes = [replace(scene, frames_a_burst=50 if rng.random() < 0.3 else 0) for _ in pairs]
+    return BareFabric(tuple(clocks), tuple(sorted(pairs)), tuple(counts.tolist()), tuple(scenes), seed)  # type: ignore[arg-type]
