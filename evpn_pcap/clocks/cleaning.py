@@ -1,4 +1,4 @@
-"""Stamps of matched frames become those to believe: a wrong match is alone, while right ones agree with their neighbours.
+"""Stamps of matched frames become those to believe: a wrong match is alone, right ones agree with their neighbours.
 
 One direction at a time, since queues make two directions unlike. The rate that neighbours are compared with is the
 shorth's (the middle of the shortest interval that holds a share of all values, a mode): it survives many wrong matches.
@@ -7,7 +7,7 @@ shorth's (the middle of the shortest interval that holds a share of all values, 
 import numpy as np
 
 AROUND = 6  # frames before, and as many after, that a frame is compared with
-ENOUGH = 3  # of them that it must agree with
+ENOUGH = 2  # of them that it must agree with
 SLOPE_SHARE = 0.2  # a step and two fifths of wrong matches still leave this share of slopes right
 MOST_SLOPES = 4_000
 NEAR_US = 2_000.0  # what delays differ by, mostly

@@ -14,6 +14,39 @@ USUAL = 2.0  # sigmas of disagreement after which a pair counts less
 MOST_CELLS = 5_000_000  # of matrices that are solved together
 
 
+def needed(host_count: int, ends: Sequence[tuple[int, int]], is_shown: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return, for each pair and moment, whether it counts although it has no frames around that moment.
+
+    `is_shown` tells for each pair and moment whether it has. Where hosts are joined by pairs that
+    have, those know better: a clock may have been set since. What is left unjoined is joined by the
+    pairs whose frames are nearest in time, and by no more than are needed.
+    """
+    if not ends:
+        return []
+    moment = np.arange(len(is_shown[0]))
+    group = np.repeat(np.arange(host_count)[:, None], len(moment), axis=1)
+    for (a, b), shown in zip(ends, is_shown, strict=True):
+        _join(group, a, b, shown & (group[a] != group[b]))
+    result = [np.zeros(len(moment), bool) for _ in ends]
+    first = [int(np.argmax(shown)) if shown.any() else len(moment) for shown in is_shown]
+    last = [int(np.flatnonzero(shown)[-1]) if shown.any() else -1 for shown in is_shown]
+    later, earlier = np.argsort(first, kind="stable"), np.argsort(last, kind="stable")[::-1]
+    for numbers, limits, sign in ((later, first, 1), (earlier, last, -1)):
+        for number in numbers:
+            a, b = ends[number]
+            rows = (sign * (limits[number] - moment) > 0) & (group[a] != group[b])
+            result[number] |= rows
+            _join(group, a, b, rows)
+    return result
+
+
+def _join(group: np.ndarray, a: int, b: int, rows: np.ndarray) -> None:
+    """Give the groups of two hosts one number at the chosen moments."""
+    if rows.any():
+        part = group[:, rows]
+        group[:, rows] = np.where(part == part[b], part[a], part)
+
+
 def agreed(
     host_count: int,
     reference: int,

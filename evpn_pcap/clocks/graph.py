@@ -6,11 +6,11 @@ of the reference's clock; between its points bounds are never tighter than those
 """
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evpn_pcap.clocks.consensus import agreed
+from evpn_pcap.clocks.consensus import agreed, needed
 from evpn_pcap.clocks.curve import CONTRADICTION, Curve
 from evpn_pcap.clocks.pairs import PairFit
 from evpn_pcap.clocks.paths import Constraint, contradicted, from_reference
@@ -20,8 +20,13 @@ MOST_KNOTS = 100_000  # grid points over all hosts
 BEYOND_NS = 2_000_000_000  # the grid reaches this far beyond the captures, so that any clock's time there is found
 WHEN_DOUBT = 300e-6  # a curve is read at times that are themselves off by at most its width: rates bound the error
 STAMP_NS = 2.0  # what rounding to whole ns may add along a path
+NEAR_NS = 200e6  # this long before the first frame and after the last a pair's curve is as good as between them
+FAR_NS = 1e14  # as good as no bound, and no weight
 NOISE_NS = 50_000.0  # of an estimate from one frame each way; falls with the root of their number
 FLOOR_SHARE = 0.02  # of the half round trip: directions are never quite alike
+ENOUGH = 100.0  # frames a direction tell whatever a clock does
+MUCH_LESS = 0.25  # of the frames that better pairs have
+FEW_LESS = 4.0  # frames of a pair too few to tell the course count so much less
 LOOSE_SHARE = 0.3  # of what a bracket is wider than usual: there the estimate is poorer, too
 
 
@@ -76,6 +81,31 @@ def best_tree(host_count: int, pairs: list[PairFit], reference: int) -> dict[int
     return reached
 
 
+def telling(host_count: int, pairs: list[PairFit]) -> list[PairFit]:
+    """Return the two-way pairs without those whose hosts are joined by pairs of many more frames.
+
+    A frame that passes several hosts counts at each hop, so what a pair of distant hosts says, the
+    hops between them say as well, and more often: also steps and slews that few frames cannot show.
+    """
+    usable = [pair for pair in pairs if pair.curve]
+    ranked = sorted(usable, key=lambda pair: (-_worth(pair), pair.a, pair.b))
+    group = np.arange(host_count)
+    least = np.full((host_count, host_count), np.inf)  # the fewest frames of a pair on the best way between two hosts
+    for pair in ranked:
+        one, other = np.flatnonzero(group == group[pair.a]), np.flatnonzero(group == group[pair.b])
+        if group[pair.a] != group[pair.b]:
+            least[np.ix_(one, other)] = _worth(pair)
+            least[np.ix_(other, one)] = _worth(pair)
+            group[other] = group[pair.a]
+    return [pair for pair in usable if _worth(pair) >= min(MUCH_LESS * least[pair.a, pair.b], ENOUGH)]
+
+
+def _worth(pair: PairFit) -> float:
+    """Return by how many frames a pair tells the course of its clocks; few tell bounds only."""
+    count = min(pair.upper_count, pair.lower_count)
+    return count if pair.curve and pair.curve.is_smooth else count / FEW_LESS
+
+
 def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[tuple[int, int]]) -> Courses:
     """Return the course of every host against the reference, over the time that `covered` (own clocks) spans."""
     tree = best_tree(host_count, pairs, reference)
@@ -84,7 +114,7 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
         if step:
             before, pair = step
             rough[host] = rough[before] + (_middle(pair) if pair.b == host else -_middle(pair))
-    usable = [(pair, pair.curve) for pair in pairs if pair.curve and pair.a in tree]
+    usable = [(pair, pair.curve) for pair in telling(host_count, pairs) if pair.curve and pair.a in tree]
     moments = _moments(usable, rough, covered, host_count)
     base = np.array([rough.get(host, 0) for host in range(host_count)], np.int64)
     apart = np.zeros((host_count, len(moments)))
@@ -93,6 +123,8 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
             apart[host] = _beyond(step, host, moments, base, apart)
     read = [_read(pair, curve, moments, base, apart[pair.a]) for pair, curve in usable]
     ends = [(pair.a, pair.b) for pair, _ in usable]
+    is_needed = needed(host_count, ends, [one.is_shown for one in read])
+    read = [_only_where(one, one.is_shown | rows) for one, rows in zip(read, is_needed, strict=True)]
     apart = agreed(host_count, reference, ends, [one.estimate for one in read], [one.sigma for one in read])
     is_rough = np.array([not _is_smooth(tree, host) for host in range(host_count)])
     apart, constraints, wrong, gap = _reconciled(is_rough, reference, usable, read, apart)
@@ -221,6 +253,7 @@ class _Read:
     sigma: np.ndarray
     low_excess: np.ndarray
     high_excess: np.ndarray
+    is_shown: np.ndarray  # whether the pair has frames before and after
 
 
 def _read(pair: PairFit, curve: Curve, moments: np.ndarray, base: np.ndarray, apart_a: np.ndarray) -> _Read:
@@ -234,7 +267,14 @@ def _read(pair: PairFit, curve: Curve, moments: np.ndarray, base: np.ndarray, ap
     noise = NOISE_NS / np.sqrt(max(1, min(pair.upper_count, pair.lower_count)))
     sigma = noise + FLOOR_SHARE * floor + LOOSE_SHARE * np.maximum(half - floor, 0)
     estimate = np.interp(x, curve.x, curve.estimate) + shift
-    return _Read(shift - low, high + shift, estimate, sigma, low_excess, high_excess)
+    is_shown = (x >= curve.first_x - NEAR_NS) & (x <= curve.last_x + NEAR_NS)
+    return _Read(shift - low, high + shift, estimate, sigma, low_excess, high_excess, is_shown)
+
+
+def _only_where(read: _Read, rows: np.ndarray) -> _Read:
+    """Return the curve as one that says nothing at other moments."""
+    low, high = np.where(rows, read.low, -FAR_NS), np.where(rows, read.high, FAR_NS)
+    return replace(read, low=low, high=high, sigma=np.where(rows, read.sigma, FAR_NS))
 
 
 def _covering(x: np.ndarray, knot_x: np.ndarray, knot_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

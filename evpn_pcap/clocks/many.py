@@ -16,7 +16,7 @@ from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, Break, Cu
 from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, fit_regime
 
 LEAST_BINS = 8
-LEAST_REGIME = 4  # frames
+LEAST_REGIME, END_FRAMES = 4, 6  # frames of a regime, and of one at an end of the capture
 LEAST_REGIME_BINS = 3  # between two breaks; shorter ones are part of one longer break
 SILENCE_S, SILENCE_SPACINGS = 20.0, 10.0  # a silence is longer than both
 SILENCE_DOUBT_US = 150.0  # a step of this size in a silence may not show
@@ -125,7 +125,7 @@ def _fitted(
     silences: np.ndarray,
 ) -> tuple[list[Regime], list[Zone], list[Break]]:
     """Return the regimes, where each gives way to the next, and what happened there."""
-    spans = _spans(x, found, zones)
+    spans = _spans(x, found, _merged([_inside(zone, x) for zone in zones]))
     reach = 2 * float(np.median(found.stop - found.start))
 
     def fit(start: float, stop: float, near: float) -> Regime:
@@ -160,6 +160,13 @@ def _usual_rate(regimes: list[Regime], rate: float) -> float:
     longest = max(sure, key=lambda one: one.stop - one.start)
     ends = np.array([longest.start, longest.stop])
     return float(np.diff(longest.estimate(ends))[0] / (longest.stop - longest.start))
+
+
+def _inside(zone: Zone, x: np.ndarray) -> Zone:
+    """Return the zone with some frames left before and after it: what an end of the capture shows must not be lost."""
+    first, last = float(x[END_FRAMES]), float(x[-1 - END_FRAMES])
+    start, stop = min(max(zone[0], first), last), max(min(zone[1], last), first)
+    return (start, stop) if start < stop else (start, float(x[np.searchsorted(x, start) + 1]))
 
 
 def _spans(x: np.ndarray, found: Bins, zones: list[Zone]) -> list[Zone]:

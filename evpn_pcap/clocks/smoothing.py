@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WANDERS = 1e-5 * 4.0 ** np.arange(12)  # us^2/s^3: rates that change by 0.003 to 6 ppm in the root of a second
+WANDERS = 1e-5 * 8.0 ** np.arange(12)  # us^2/s^3: rates that change by 0.003 to 300 ppm in the root of a second
 SURE_SHARE = 0.8  # the wander is taken so great that this share of its likelihood lies below: bounds rest on it
 GATE = 3.0  # standard deviations after which an observation counts less
 ROUNDS = 3

@@ -31,26 +31,42 @@ def attribute(host_count: int, pairs: list[PairFit], reference: int) -> tuple[li
     this pair nothing tells, and the host that is not the reference is taken.
     """
     left = [seen for number, pair in enumerate(pairs) for seen in _both(number, pair)]
-    pair_count = [
-        sum(host in (pair.a, pair.b) and pair.curve is not None for pair in pairs) for host in range(host_count)
-    ]
+    spans = [_own_spans(host, pairs) for host in range(host_count)]
     steps: list[list[ClockStep]] = [[] for _ in range(host_count)]
     arbitrary: set[int] = set()
     while left:
         groups = [_alike(left, seen) for seen in left]
-        share = [len({seen.pair for seen in group}) / pair_count[group[0].host] for group in groups]
+        could = [_could_show(spans[seen.host], seen) for seen in left]
+        share = [len({seen.pair for seen in group}) / max(1, count) for group, count in zip(groups, could, strict=True)]
         best = max(range(len(left)), key=lambda i: (share[i], len(groups[i]), left[i].host != reference, -i))
         group, host = groups[best], left[best].host
-        if share[best] <= 0.5 and pair_count[host] > 1:
+        if share[best] <= 0.5:
             break  # most of the host's pairs do not show it: no clock was set
         if len(group) == 1:
-            pair = pairs[group[0].pair]
-            if pair_count[pair.a] == pair_count[pair.b] == 1:
+            both = [other for other in left if (other.pair, other.number) == (group[0].pair, group[0].number)]
+            if all(_could_show(spans[other.host], other) <= 1 for other in both):
                 arbitrary.add(host)
         steps[host].append(_step(group))
         explained = {(seen.pair, seen.number) for seen in group}
         left = [seen for seen in left if (seen.pair, seen.number) not in explained]
     return [tuple(sorted(own, key=lambda step: step.from_ns)) for own in steps], arbitrary
+
+
+def _own_spans(host: int, pairs: list[PairFit]) -> list[tuple[int, int]]:
+    """Return for each pair of a host from when to when it has frames, by the host's own clock."""
+    spans = []
+    for pair in pairs:
+        if pair.curve and host in (pair.a, pair.b):
+            first, last = pair.base_x_ns + round(pair.curve.first_x), pair.base_x_ns + round(pair.curve.last_x)
+            before, after = _levels(pair, pair.curve.first_x, pair.curve.last_x) if host == pair.b else (0.0, 0.0)
+            base_ns = pair.base_y_ns if host == pair.b else 0
+            spans.append((first + base_ns + round(before), last + base_ns + round(after)))
+    return spans
+
+
+def _could_show(spans: list[tuple[int, int]], seen: _Seen) -> int:
+    """Return how many pairs have frames before and after."""
+    return sum(first < seen.to_ns and last > seen.from_ns for first, last in spans)
 
 
 def _both(number: int, pair: PairFit) -> list[_Seen]:

@@ -162,7 +162,7 @@ class BareFabric:
 
 
 def simulate_fabric(host_count: int, pair_count: int, seed: int, scene: Scene | None = None) -> BareFabric:
-    """Return hosts of which some talk much and some little, 30% in bursts; one in 50 is set by 5 ms, the last is +2 h."""
+    """Return hosts of which some talk much, some little, 30% in bursts; one in 50 is set by 5 ms, the last is +2 h."""
     rng = np.random.default_rng(seed)
     scene = scene or Scene()
     clocks = [some_clock(rng, scene.wander_ppb / 2**0.5) for _ in range(host_count)]
