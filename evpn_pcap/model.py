@@ -334,6 +334,8 @@ class Tables:
     resolutions: "pd.DataFrame"
     aftermaths: "pd.DataFrame"
     anomalies: "pd.DataFrame"
+    clock_pairs: "pd.DataFrame"
+    clock_traces: "pd.DataFrame"
 
 
 @dataclass(frozen=True, slots=True)

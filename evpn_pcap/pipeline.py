@@ -83,6 +83,8 @@ def analyze_decoded(
         resolutions,
         aftermaths,
         anomalies,
+        alignment.pairs,
+        alignment.traces,
     )
     findings = apply_rules(load_rules(), tables)
     captures = with_roles([one.capture for one in decoded], points)

@@ -163,6 +163,8 @@ def tables(**other):
         "flows",
         "aftermaths",
         "anomalies",
+        "clock_pairs",
+        "clock_traces",
     )
     empty = {name: getattr(columns, name.upper()).empty() for name in names}
     filled = {"resolutions": table(columns.RESOLUTIONS, resolution_rows()), "routes": routes()}

@@ -52,7 +52,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "report": report.report,
     "tables": tables.tables,
 }
-PLOTS: dict[str, Callable[..., int]] = {"timeline": plot.timeline, "ladder": plot.ladder}
+PLOTS: dict[str, Callable[..., int]] = {"timeline": plot.timeline, "ladder": plot.ladder, "clocks": plot.clocks}
 
 
 def _assembled(commands: dict[str, Callable[..., int]], words: str) -> typer.Typer:

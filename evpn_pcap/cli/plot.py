@@ -35,6 +35,19 @@ def timeline(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words
     return status
 
 
+def clocks(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: Words, output: FigureFile) -> int:
+    """Draw how well the clocks of two hosts are known: matched frames, both bounds, fit, steps, flags; a lane a pair.
+
+    Example: evpn-pcap plot clocks captures/ -o clocks.svg
+    """
+    file_type = _type_of(output)
+    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
+    from evpn_pcap.plots import clocks, picture  # matplotlib: only for figures
+
+    write_whole(output, picture(clocks.draw, analysis.tables, file_type))
+    return status
+
+
 def ladder(
     reading: Reading,
     scope: Scope,

@@ -14,7 +14,8 @@ QUANTILE = 0.3
 NEIGHBOURS = 10  # increments on either side that tell the usual rate
 LEAST_JUMP_US = 110.0
 SURE = 6.0  # standard deviations
-RATE_DOUBT_PPM = 1.0  # the usual rate's own error
+RATE_DOUBT_PPM, MOST_RATE_DOUBT_PPM = 1.0, 10.0  # the usual rate's own error, at least and at most
+RATE_BINS = 4  # bins between which a rate is measured
 LEAST_TURN_PPM = 5.0
 BY_MEDIAN = 1.4826  # standard deviation of a normal distribution, by its median deviation
 BY_QUARTER = 3.14  # and by the quarter of deviations that is least
@@ -90,7 +91,7 @@ def jumps(found: Bins) -> tuple[np.ndarray, np.ndarray]:
     expected, span = expected[1:] + expected[:-1], apart[1:] + apart[:-1]
     up, down = (level[2:] - level[:-2] - expected for level in (found.upper, found.lower))
     noise = BY_QUARTER * float(np.quantile(np.abs((up + down) / 2), 0.25))  # of few, most may hold a break
-    limit = np.maximum(LEAST_JUMP_US, SURE * noise) + RATE_DOUBT_PPM * span
+    limit = np.maximum(LEAST_JUMP_US, SURE * noise) + rate_doubt(found) * span
     is_jump = (np.sign(up) == np.sign(down)) & (np.minimum(np.abs(up), np.abs(down)) > limit / 2)
     is_jump &= np.abs(up + down) / 2 > limit
     turn = np.diff(usual)
@@ -104,6 +105,15 @@ def overall_rate(found: Bins) -> float:
     order = np.argsort(moved / apart)
     weight = np.cumsum(np.minimum(apart, 2 * np.median(apart))[order])
     return float((moved / apart)[order][np.searchsorted(weight, weight[-1] / 2)])
+
+
+def rate_doubt(found: Bins) -> float:
+    """Return by how much (ppm) the rate is off the overall one: three times the median, so that a step does not count."""
+    lag = min(RATE_BINS, len(found.time) - 1)
+    level = (found.upper + found.lower) / 2
+    rate = (level[lag:] - level[:-lag]) / (found.time[lag:] - found.time[:-lag])
+    off = np.median(np.abs(rate - overall_rate(found)))
+    return float(np.clip(3 * off, RATE_DOUBT_PPM, MOST_RATE_DOUBT_PPM))
 
 
 def usual_rate(moved: np.ndarray, apart: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from evpn_pcap.clocks.direction import find_order
 from evpn_pcap.clocks.graph import Courses, best_reference, follow
 from evpn_pcap.clocks.margins import pair_margins
 from evpn_pcap.clocks.matching import Matches, find_matches
+from evpn_pcap.clocks.pair_tables import clock_pairs, clock_traces
 from evpn_pcap.clocks.pairs import PairFit, fit_pair, stamps_of
 from evpn_pcap.clocks.places import locate
 from evpn_pcap.clocks.steps import attribute
@@ -24,10 +25,12 @@ Covered = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What the clock stage hands on: a fit a host, and how well any two hosts are known against each other."""
+    """What the clock stage hands on: a fit a host, how well any two are known against each other, and what shows it."""
 
     fits: tuple[ClockFit, ...]
     margins: PairMargins
+    pairs: pd.DataFrame  # CLOCK_PAIRS
+    traces: pd.DataFrame  # CLOCK_TRACES
 
 
 def fit_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> tuple[ClockFit, ...]:
@@ -49,7 +52,7 @@ def compare_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str |
     if reference is not None and reference not in hosts:
         raise OptionError(f"the reference {reference!r} is not a host of these captures ({', '.join(hosts) or 'none'})")
     if not hosts:
-        return Alignment((), pair_margins((), None, ()))
+        return Alignment((), pair_margins((), None, ()), clock_pairs((), (), set()), clock_traces((), ()))
     pairs = _fit_pairs(find_matches(locate(anchors, points, hosts)))
     covered = _covered(points, hosts)
     number = (
@@ -57,7 +60,8 @@ def compare_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str |
     )
     courses = follow(len(hosts), pairs, number, covered)
     fits = fits_of(hosts, pairs, courses, number, covered)
-    return Alignment(fits, pair_margins(hosts, courses, fits))
+    tables = clock_pairs(hosts, pairs, courses.contradicted), clock_traces(hosts, pairs)
+    return Alignment(fits, pair_margins(hosts, courses, fits), *tables)
 
 
 def fits_of(

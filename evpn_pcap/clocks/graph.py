@@ -20,7 +20,8 @@ MOST_KNOTS = 100_000  # grid points over all hosts
 BEYOND_NS = 2_000_000_000  # the grid reaches this far beyond the captures, so that any clock's time there is found
 WHEN_DOUBT = 300e-6  # a curve is read at times that are themselves off by at most its width: rates bound the error
 STAMP_NS = 2.0  # what rounding to whole ns may add along a path
-NEAR_NS = 200e6  # this long before the first frame and after the last a pair's curve is as good as between them
+# this long before its first frame and after its last, and so many mean gaps, a pair's curve is as good as between
+NEAR_NS, NEAR_SPACINGS = 200e6, 5.0
 FAR_NS = 1e14  # as good as no bound, and no weight
 NOISE_NS = 50_000.0  # of an estimate from one frame each way; falls with the root of their number
 FLOOR_SHARE = 0.02  # of the half round trip: directions are never quite alike
@@ -267,7 +268,9 @@ def _read(pair: PairFit, curve: Curve, moments: np.ndarray, base: np.ndarray, ap
     noise = NOISE_NS / np.sqrt(max(1, min(pair.upper_count, pair.lower_count)))
     sigma = noise + FLOOR_SHARE * floor + LOOSE_SHARE * np.maximum(half - floor, 0)
     estimate = np.interp(x, curve.x, curve.estimate) + shift
-    is_shown = (x >= curve.first_x - NEAR_NS) & (x <= curve.last_x + NEAR_NS)
+    spacing = (curve.last_x - curve.first_x) / max(1, pair.matched_count)
+    near = NEAR_NS + NEAR_SPACINGS * spacing if curve.is_smooth else np.inf  # of few frames, all must count
+    is_shown = (x >= curve.first_x - near) & (x <= curve.last_x + near)
     return _Read(shift - low, high + shift, estimate, sigma, low_excess, high_excess, is_shown)
 
 

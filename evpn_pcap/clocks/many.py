@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from evpn_pcap.clocks.borders import Zone, located
-from evpn_pcap.clocks.breaks import RATE_DOUBT_PPM, Bins, bins, jumps, overall_rate, usual_rate
+from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
 from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, Break, Curve
 from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, fit_regime
@@ -81,6 +81,7 @@ def _contradictions(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, foun
         return []
     middle = (found.upper + found.lower) / 2
     moved = usual_rate(np.diff(middle), np.diff(found.time)) * np.diff(found.time)
+    doubt = rate_doubt(found)
     level = level - np.interp(x, found.time, np.concatenate([[0.0], np.cumsum(moved)]))
     zones: list[Zone] = []
     for sign in (1, -1):
@@ -92,7 +93,7 @@ def _contradictions(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, foun
         rows = np.flatnonzero(at >= LOOK)
         before = at[rows] - LOOK
         span = new_x[rows + LOOK - 1] - old_x[before]
-        bad = rows[most[rows] - least[before] > CONTRADICTION_US + RATE_DOUBT_PPM * span]
+        bad = rows[most[rows] - least[before] > CONTRADICTION_US + doubt * span]
         for run in _runs(bad):
             first, last = old_x[max(0, at[run[0]] - 2)], new_x[min(len(new_x) - 1, run[-1] + 1)]
             zones += [(float(first), float(last))]

@@ -13,6 +13,8 @@ from evpn_pcap.clocks.few import fit_few
 from evpn_pcap.clocks.many import fit_many
 from evpn_pcap.clocks.matching import Matches
 
+SAMPLE_COUNT = 600  # frames of a pair that are kept to be looked at
+
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
@@ -21,6 +23,11 @@ class Stamps:
     x_ns: np.ndarray
     y_ns: np.ndarray
     is_upper: np.ndarray
+
+    def thinned(self, count: int) -> "Stamps":
+        """Return about `count` of the frames, evenly chosen."""
+        rows = slice(None, None, max(1, len(self.x_ns) // count))
+        return Stamps(self.x_ns[rows], self.y_ns[rows], self.is_upper[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class PairFit:
     base_y_ns: int
     upper_count: int
     lower_count: int
+    sample: Stamps  # of many frames, some
 
     @property
     def matched_count(self) -> int:
@@ -68,4 +76,4 @@ def fit_pair(a: int, b: int, stamps: Stamps) -> PairFit:
         x, y = (stamps.x_ns - base_x).astype(float), (stamps.y_ns - base_y).astype(float)
         found = fit_many(x * 1e-9, y * 1e-3, stamps.is_upper)
         curve = found.scaled(1e9, 1e3) if found else fit_few(x, y, stamps.is_upper)
-    return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count)
+    return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count, stamps.thinned(SAMPLE_COUNT))

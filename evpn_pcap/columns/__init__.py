@@ -6,19 +6,22 @@ made once for each distinct address of a buffer, never for each packet.
 """
 
 from evpn_pcap.columns.captured import ANCHORS, ANOMALIES, INTERFACES, PACKETS, SEGMENTS
+from evpn_pcap.columns.clocks import CLOCK_PAIRS, CLOCK_TRACES
 from evpn_pcap.columns.control import ROUTE_KEY, ROUTES, SESSIONS, SNAPSHOTS, STREAM_BYTES, UPDATES
 from evpn_pcap.columns.judged import AFTERMATHS, FOUND, RESOLUTIONS
 from evpn_pcap.columns.seen import EVENTS, FLOWS, POINTS
 
 TABLES = (
     *(INTERFACES, POINTS, PACKETS, ANCHORS, SEGMENTS, STREAM_BYTES, UPDATES, SESSIONS, SNAPSHOTS, ROUTES),
-    *(EVENTS, FLOWS, RESOLUTIONS, AFTERMATHS, FOUND, ANOMALIES),
+    *(EVENTS, FLOWS, RESOLUTIONS, AFTERMATHS, FOUND, CLOCK_PAIRS, CLOCK_TRACES, ANOMALIES),
 )
 
 __all__ = [
     "AFTERMATHS",
     "ANCHORS",
     "ANOMALIES",
+    "CLOCK_PAIRS",
+    "CLOCK_TRACES",
     "EVENTS",
     "FLOWS",
     "FOUND",
