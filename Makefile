@@ -8,10 +8,10 @@ OUT ?= out/lab
 SCENARIOS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint lab bench system clean
+.PHONY: help demo test lint lab bench bench-clocks system clean
 
 help:  ## what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.package  ## analyze a sample of six hosts and draw its timeline
 	$(BIN)/evpn-pcap analyze $(SAMPLE)
@@ -33,6 +33,9 @@ lab: $(VENV)/.tools | system  ## as root: real fabrics; SCENARIOS="founding busy
 bench: $(VENV)/.tools  ## side by side with tcpdump and tshark, in one run
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/run_bgp.py
+
+bench-clocks: $(VENV)/.tools  ## clock estimates on simulated hosts, side by side with simpler ones
+	$(BIN)/python benchmarks/clocks.py
 
 clean:  ## remove what make has made
 	rm -rf $(VENV) out build dist

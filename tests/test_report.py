@@ -262,7 +262,7 @@ def test_routes_read_as_frr_prints_them():
 @pytest.mark.parametrize("form", CLOCK_FORMATS)
 def test_clocks_tell_hosts_without_a_fit(form):
     """A host that cannot be aligned is told with its quality, and without figures."""
-    page = CLOCK_FORMATS[form](analysis().clocks)
+    page = CLOCK_FORMATS[form](analysis().clocks, analysis().tables.clock_pairs)
 
     assert "unalignable" in page
     assert page.index("pve1") < page.index("vm9")

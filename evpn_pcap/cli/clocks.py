@@ -6,7 +6,7 @@ from evpn_pcap.cli.write import folder_of, send, send_parquet
 
 
 def clocks(reading: Reading, scope: Scope, clock: Clock, gating: Gating, output: Output, words: Words) -> int:
-    """Print each host's clock minus the reference host's, with drift, margin and quality.
+    """Print each host's clock minus the reference host's, then what every two hosts' frames say: bounds, steps, flags.
 
     Example: evpn-pcap clocks captures/ --reference pve1
     """
@@ -16,6 +16,7 @@ def clocks(reading: Reading, scope: Scope, clock: Clock, gating: Gating, output:
 
     if folder and output.format == Format.PARQUET:
         send_parquet(as_frame(analysis.clocks), folder / "clocks.parquet")
+        send_parquet(analysis.tables.clock_pairs, folder / "clock_pairs.parquet")
     else:
-        send(FORMATS[output.format](analysis.clocks), "clocks", output)
+        send(FORMATS[output.format](analysis.clocks, analysis.tables.clock_pairs), "clocks", output)
     return status

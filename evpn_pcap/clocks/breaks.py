@@ -108,7 +108,7 @@ def overall_rate(found: Bins) -> float:
 
 
 def rate_doubt(found: Bins) -> float:
-    """Return by how much (ppm) the rate is off the overall one: three times the median, so that a step does not count."""
+    """Return by how much (ppm) the rate is off the overall one: thrice the median, which a step is not."""
     lag = min(RATE_BINS, len(found.time) - 1)
     level = (found.upper + found.lower) / 2
     rate = (level[lag:] - level[:-lag]) / (found.time[lag:] - found.time[:-lag])

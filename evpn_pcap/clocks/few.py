@@ -14,6 +14,7 @@ from evpn_pcap.clocks.windows import GAP_NS, Constraints, tightest, windows
 STAMP_SLACK_NS = 2_000  # microsecond stamps are cut off, one at each host; measured disorder is below that
 NEIGHBOURS = 5  # on either side, in time, that a frame must not contradict
 MOST_PASSES = 8  # what is removed uncovers what its neighbours hid
+UNKNOWN_NS = 1e13  # a bound beyond is none
 FEW_COUNT = 5  # frames a direction: fewer leave the fit approximate
 
 
@@ -31,15 +32,16 @@ def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
         return None
     bounds = envelope(found)
     removed_count += len(upper.x) - upper_count + len(lower.x) - lower_count
-    times = np.sort(np.concatenate([upper.x, lower.x]))
     flags = {
         "few": min(upper_count, lower_count) < FEW_COUNT,
         "mismatches": removed_count > 0,
         "contradiction": bounds.is_contradicted,
-        "silence": bool((np.diff(times) > GAP_NS).any()),
+        "silence": any(bool((np.diff(one.x) > GAP_NS).any()) for one in (upper, lower)),
     }
+    low, high = (np.where(np.abs(one) < UNKNOWN_NS, one, np.nan) for one in (bounds.low, bounds.high))
+    estimate = np.nan_to_num(np.where(np.isnan(low), high, np.where(np.isnan(high), low, (low + high) / 2)))
     return Curve(
-        bounds.x, bounds.low, bounds.high, (bounds.low + bounds.high) / 2, bounds.first_x, bounds.last_x,
+        bounds.x, bounds.low, bounds.high, estimate, bounds.first_x, bounds.last_x,
         bounds.breaks, tuple(sorted(name for name, holds in flags.items() if holds)), removed_count, is_smooth=False,
     )  # fmt: skip
 

@@ -69,6 +69,7 @@ def clock_values(clock: ClockFit) -> dict[str, Any]:
         "matched_packet_count": clock.matched_packet_count,
         "anchor_ns": clock.anchor_ns,
         "steps": [{"from_ns": one.from_ns, "to_ns": one.to_ns, "size_ns": one.size_ns} for one in clock.steps],
+        "flags": list(clock.flags),
     }
 
 

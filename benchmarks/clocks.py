@@ -1,0 +1,235 @@
+"""Compares clock estimates on simulated pairs whose truth is known, side by side with simpler ones; then many hosts.
+
+    python benchmarks/clocks.py [--runs 20] [--frames 200 2000 20000] [--hosts 500 --pairs 2000] [--seed N]
+
+Errors are |estimate - truth| in us at random times, median / 99th percentile over all runs of a scenario. "half" is
+half the bracket, "covered" the share of times with the truth inside; "unflagged" counts runs with a time that is not
+covered and no flag that says so. Seeds are fresh unless one is given.
+"""
+
+import argparse
+import os
+import resource
+import time
+from dataclasses import dataclass, field
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small, and each core has its own pairs
+
+import numpy as np
+import pandas as pd
+
+from evpn_pcap.clocks import on_common_clock
+from evpn_pcap.clocks.fit import fits_of
+from evpn_pcap.clocks.graph import best_reference, follow
+from evpn_pcap.clocks.pairs import PairFit, Stamps, fit_pair
+from evpn_pcap.scale import runner
+from evpn_pcap.synth.clock_pairs import SCENES, SPAN_NS, START_NS, BarePair, simulate_fabric, simulate_pair
+
+TIMES = 1_000
+Line = tuple[float, float]
+
+
+def truth(pair: BarePair, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return random times between the pair's first and last frame, by a's clock, and the true difference then."""
+    x, difference = pair.moments(TIMES, seed)
+    rows = (x >= pair.a_ns.min()) & (x <= pair.a_ns.max())
+    return x[rows], difference[rows]
+
+
+def least_squares(x: np.ndarray, y: np.ndarray) -> Line:
+    """Return slope and intercept of a line through all differences (Clement and Dagenais 2009)."""
+    slope, intercept = np.polyfit(x, y, 1)
+    return float(slope), float(intercept)
+
+
+def hull(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Line:
+    """Return the mean of the steepest and the flattest line between both hulls (as Trace Compass), of the longest
+    beginning that allows one."""
+    first, last, found = 2, len(x), (0.0, float(np.median(y)))
+    while first <= last:
+        middle = (first + last) // 2
+        lines = separating(x[:middle], y[:middle], is_upper[:middle])
+        first, last = (middle + 1, last) if lines else (first, middle - 1)
+        found = lines or found
+    return found
+
+
+def separating(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Line | None:
+    """Return the mean of the two extreme lines under all uppers and over all lowers (Duda et al. 1987), if any."""
+    if is_upper.all() or not is_upper.any():
+        return 0.0, float(y[0])
+    above, below = corners(x[is_upper], y[is_upper], 1), corners(x[~is_upper], y[~is_upper], -1)
+    apart, room = above[0][:, None] - below[0], above[1][:, None] - below[1]
+    slope = np.divide(room, apart, out=np.zeros_like(room), where=apart != 0)
+    most, least = np.where(apart > 0, slope, np.inf), np.where(apart < 0, slope, -np.inf)
+    if most.min() < least.max() or not np.isfinite([most.min(), least.max()]).all():
+        return None
+    ends = [np.unravel_index(most.argmin(), most.shape)[0], np.unravel_index(least.argmax(), least.shape)[0]]
+    starts = [above[1][end] - s * above[0][end] for end, s in zip(ends, (most.min(), least.max()), strict=True)]
+    return float(most.min() + least.max()) / 2, float(sum(starts)) / 2
+
+
+def corners(x: np.ndarray, y: np.ndarray, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of the lower hull (sign 1) or the upper hull (sign -1) of points in order of x."""
+    kept: list[tuple[float, float]] = []
+    for point in zip(x.tolist(), (sign * y).tolist(), strict=True):
+        while len(kept) > 1 and turn(kept[-2], kept[-1], point) <= 0:
+            kept.pop()
+        kept.append(point)
+    return np.array([p[0] for p in kept]), sign * np.array([p[1] for p in kept])
+
+
+def turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    """Return on which side of the line from a to b the point c lies."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+@dataclass
+class Score:
+    """What the runs of one scenario came to."""
+
+    errors: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    half_us: list[float] = field(default_factory=list)
+    covered: list[float] = field(default_factory=list)
+    unflagged: int = 0
+    widths: list[float] = field(default_factory=list)
+    steps: int = 0
+    found: int = 0
+    inside: int = 0
+    false: int = 0
+
+    def add(self, method: str, error_us: np.ndarray) -> None:
+        """Keep one run's errors of a method."""
+        self.errors.setdefault(method, []).append(error_us)
+
+    def words(self, method: str) -> str:
+        """Return median and 99th percentile of a method's errors."""
+        if method not in self.errors:
+            return "-"
+        error = np.concatenate(self.errors[method])
+        return f"{np.median(error):.1f}/{np.percentile(error, 99):.4g}"
+
+
+def scored(name: str, count: int, seeds: range) -> Score:
+    """Return how all methods do in a scenario."""
+    score = Score()
+    for seed in seeds:
+        pair = simulate_pair(SCENES[name], count, seed)
+        y_ns = pair.b_ns - pair.a_ns
+        fit = fit_pair(0, 1, Stamps(pair.a_ns, y_ns, pair.is_from_a))
+        if fit.curve is None:
+            continue
+        at, expected = truth(pair, seed)
+        x, y = (pair.a_ns - fit.base_x_ns) / 1e9, (y_ns - fit.base_y_ns) / 1e3
+        t, d = (at - fit.base_x_ns) / 1e9, (expected - fit.base_y_ns) / 1e3
+        score.add("median", np.abs(np.median(y) - d))
+        for method, line in (("squares", least_squares(x, y)), ("hull", hull(x, y, pair.is_from_a))):
+            score.add(method, np.abs(line[0] * t + line[1] - d))
+        curve = fit.curve.scaled(1e-9, 1e-3)
+        low, estimate, high = (np.interp(t, curve.x, one) for one in (curve.low, curve.estimate, curve.high))
+        score.add("ours", np.abs(estimate - d))
+        score.half_us.append(float(np.median(high - low)) / 2)
+        score.covered.append(float(((low <= d) & (d <= high)).mean()))
+        score.unflagged += score.covered[-1] < 1 and not curve.flags
+        count_steps(score, pair, fit, count)
+    return score
+
+
+def count_steps(score: Score, pair: BarePair, fit: PairFit, count: int) -> None:
+    """Compare the steps of a fit with the true one."""
+    steps = [one for one in fit.curve.breaks if one.kind == "step"] if fit.curve else []
+    if pair.step is None:
+        score.false += len(steps)
+        return
+    at = pair.step[0] - fit.base_x_ns
+    near = [one for one in steps if one.start - 2e9 <= at <= one.stop + 2e9]
+    score.steps += 1
+    score.found += bool(near)
+    score.inside += any(one.start <= at <= one.stop for one in near)
+    score.false += len(steps) - len(near)
+    score.widths += [(one.stop - one.start) / (SPAN_NS / count) for one in near]
+
+
+def compare(frames: list[int], seeds: range) -> None:
+    """Print a line for every scenario and number of frames."""
+    head = f"{'scenario':20} {'frames':>6}  {'ours':>12} {'median':>15} {'squares':>13} {'hull':>13}"
+    print(f"{head}  {'half':>6} {'covered':>9} {'unflagged':>9}  steps found/inside/all, false, width in mean spacings")
+    for name in SCENES:
+        for count in frames:
+            score = scored(name, count, seeds)
+            if not score.covered:
+                print(f"{name:20} {count:6}  no frames both ways: no number")
+                continue
+            steps = f"{score.found}/{score.inside}/{score.steps}, {score.false}"
+            width = f", {np.mean(score.widths):.1f}" if score.widths else ""
+            figures = f"{np.median(score.half_us):6.1f} {100 * min(score.covered):8.2f}% {score.unflagged:9}"
+            others = f"{score.words('median'):>15} {score.words('squares'):>13} {score.words('hull'):>13}"
+            print(f"{name:20} {count:6}  {score.words('ours'):>12} {others}  {figures}  {steps}{width}", flush=True)
+
+
+def many_hosts(host_count: int, pair_count: int, seed: int) -> None:
+    """Print how a whole fabric does: pairs over all cores, then the graph; making the frames is not counted."""
+    fabric = simulate_fabric(host_count, pair_count, seed)
+    pairs, spent, frames = [], 0.0, 0
+    with runner() as run:
+        for start in range(0, len(fabric.pairs), 100):
+            numbers = range(start, min(start + 100, len(fabric.pairs)))
+            made = [(*fabric.pairs[number], fabric.frames(number)) for number in numbers]
+            frames += sum(len(one.a_ns) for _, _, one in made)
+            begin = time.perf_counter()
+            pairs += list(run.over_parts(fitted, made))
+            spent += time.perf_counter() - begin
+    begin = time.perf_counter()
+    hosts = tuple(f"h{number:03d}" for number in range(host_count))
+    reference = best_reference(host_count, pairs, [(0, host) for host in hosts])
+    covered = [tuple(int(clock.reading(START_NS + end, START_NS)) for end in (0, SPAN_NS)) for clock in fabric.clocks]
+    fits = fits_of(hosts, pairs, follow(host_count, pairs, reference, covered), reference, covered)
+    graph = time.perf_counter() - begin
+    at = START_NS + np.sort(np.random.default_rng(seed).integers(0, SPAN_NS, 300))
+    errors, margins, covered_count, true_steps, right, false = [], [], 0, 0, 0, 0
+    expected = fabric.clocks[reference].reading(at, START_NS)
+    for clock, fit in zip(fabric.clocks, fits, strict=True):
+        rows = on_common_clock(pd.DataFrame({"host": fit.host, "captured_ns": clock.reading(at, START_NS)}), fits)
+        error = np.abs(rows["time_ns"].to_numpy() - expected)
+        errors.append(error)
+        margins.append(rows["margin_ns"].median())
+        covered_count += int((error <= rows["margin_ns"].to_numpy()).sum())
+        same = [one for one in fit.steps if abs(one.size_ns - clock.step_ns) < 300_000]
+        true_steps, right, false = (
+            true_steps + bool(clock.step_ns),
+            right + bool(same),
+            false + len(fit.steps) - len(same),
+        )
+    error_us = np.concatenate(errors) / 1e3
+    memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    print(
+        f"{host_count} hosts, {len(pairs)} pairs, {frames / 1e6:.1f} M frames: error {np.median(error_us):.2f}/"
+        f"{np.percentile(error_us, 99):.1f} us, margin {np.median(margins) / 1e3:.0f} us, covered"
+        f" {100 * covered_count / error_us.size:.3f}%, steps {right}/{true_steps} at the right host, {false} false;"
+        f" pairs {spent:.1f} s, graph {graph:.1f} s, {memory:.0f} MB"
+    )
+
+
+def fitted(made: tuple[int, int, BarePair]) -> PairFit:
+    """Return what one pair's frames say."""
+    a, b, pair = made
+    return fit_pair(a, b, Stamps(pair.a_ns, pair.b_ns - pair.a_ns, pair.is_from_a))
+
+
+def main() -> None:
+    """Run the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--frames", type=int, nargs="*", default=[200, 2_000, 20_000])
+    parser.add_argument("--hosts", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=int(np.random.SeedSequence().generate_state(1)[0]))
+    options = parser.parse_args()
+    print(f"seed {options.seed}, {options.runs} runs a line, errors in us: median/99th percentile")
+    compare(options.frames, range(options.seed, options.seed + options.runs))
+    if options.hosts:
+        many_hosts(options.hosts, options.pairs, options.seed)
+
+
+if __name__ == "__main__":
+    main()
