@@ -296,8 +296,7 @@ class ClockFit:
     `knots` is what `on_common_clock` applies: offset and margin are interpolated between knots,
     and the margin grows beyond them. `offset_ns`, `drift_ppm` and `margin_ns` are the summary at
     the middle of the host's captures, for reports. A host of quality "one-sided" or "unalignable"
-    has no knots and null figures. `flags` (clocks/curve.py) says what does not hold on the way to the
-    reference; where any is set the quality is not "accurate".
+    has no knots and null figures. `flags` (clocks/curve.py): what does not hold; with any, not "accurate".
     """
 
     host: str
