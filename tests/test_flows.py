@@ -33,7 +33,8 @@ def timed(anchors, margin_ns=1_000):
 
 def covered(points, **other):
     """Points with their coverage on the common clock, their own unless given."""
-    return points.assign(first_time_ns=points["first_ns"], last_time_ns=points["last_ns"]).assign(**other)
+    own = {"first_time_ns": points["first_ns"], "last_time_ns": points["last_ns"], "point_margin_ns": 1_000}
+    return points.assign(**(own | other))
 
 
 def flows_of(made, margin_ns=1_000):
@@ -202,9 +203,27 @@ def test_every_frame_of_a_step_has_one_fate(lost, level, first, last):
 
     whole = flows["matched_packet_count"] + flows[FATES].sum(axis=1)
     tunnel = rows(flows, from_host="h1", to_host="h2")
+    tunnel = tunnel[(tunnel["to_packet_count"] > 0) | (level == 0)]  # what samples shows some frames
     provable = [n for n in lost if begin <= START_NS + 10**7 * n <= end and (n * 2654435761 + 1) % 4 >= level]
     assert (whole == flows["from_packet_count"]).all()
     assert (tunnel["lost_packet_count"] <= len(provable)).all()
+
+
+@pytest.mark.parametrize("is_captured", [True, False])
+def test_a_flow_that_a_vtep_never_shows_is_lost_on_the_way_to_it(is_captured):
+    """All frames sent to a VTEP whose underlay was captured and shows none are lost; else nothing is said."""
+    anchors, points = fabric(TRUE, np.arange(30) * 10**7, [(9_000, 80_000, 7_000)] * 30, [True] * 30)
+    gone = anchors[~anchors["host"].isin(["h2", "v2"])].reset_index(drop=True)
+    late = points.assign(last_ns=points["last_ns"] + 10**9)
+    late["first_ns"] = (late["first_ns"] - 10**9).where(is_captured | (late["host"] != "h2"), late["last_ns"])
+
+    flows = flows_of((gone, late))
+
+    tunnel = rows(flows, from_host="h1", to_host="h2").iloc[0]
+    assert (tunnel["from_packet_count"], tunnel["to_packet_count"], tunnel["matched_packet_count"]) == (30, 0, 0)
+    assert tunnel["lost_packet_count"] == (30 if is_captured else 0)
+    assert tunnel["uncovered_packet_count"] == (0 if is_captured else 30)
+    assert pd.isna(tunnel["delay_min_ns"])
 
 
 def test_frames_that_went_another_way_are_not_lost():

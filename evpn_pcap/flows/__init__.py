@@ -14,6 +14,7 @@ from evpn_pcap.flows.figures import delays, reordered_counts
 from evpn_pcap.flows.losses import LOST, UNCOVERED, UNDECIDED, UNSAMPLED, fates
 from evpn_pcap.flows.paths import doubts, find_steps
 from evpn_pcap.flows.places import FIVE, describe, one_a_place, with_places
+from evpn_pcap.flows.silent import silent_places
 from evpn_pcap.order import PairMargins
 
 SEEN = ["time_ns", "margin_ns", "host"]
@@ -32,15 +33,15 @@ def find_flows(anchors: pd.DataFrame, points: pd.DataFrame, margins: PairMargins
     if sightings.empty:
         return columns.FLOWS.empty()
     frames, places = one_a_place(sightings), describe(sightings, points)
-    steps, edges = find_steps(frames, places, margins)
+    silent, silent_edges = silent_places(sightings, places, points)
+    places = pd.concat([places, silent])
+    steps, edges = find_steps(frames, places, margins, silent_edges)
     if steps.empty:
         return columns.FLOWS.empty()
     matched, missing = _sent(steps, frames, margins)
     fate = fates(missing, matched, frames, places, ways(missing, matched, sightings, places, edges))
-    is_open = (fate == LOST) & ~steps["is_direction_known"].to_numpy(bool)[
-        missing["step"]
-    ]  # perhaps it came from there
-    fate[is_open] = UNDECIDED
+    is_known = steps["is_direction_known"].to_numpy(bool)[missing["step"]]
+    fate[(fate == LOST) & ~is_known] = UNDECIDED  # perhaps it came from there
     told = _named(steps, frames, places)
     told |= {
         "matched_packet_count": np.bincount(matched["step"], minlength=len(steps)),
@@ -83,7 +84,7 @@ def _named(steps: pd.DataFrame, frames: pd.DataFrame, places: pd.DataFrame) -> d
         place = steps[f"{end}_place"]
         named[f"{end}_host"] = places["host"].reindex(place).array
         named[f"{end}_point"] = places["point"].reindex(place).array
-        named[f"{end}_packet_count"] = seen_count.reindex(place).to_numpy()
+        named[f"{end}_packet_count"] = seen_count.reindex(place).fillna(0).astype("int64").to_numpy()
     return named | {name: steps[name].array for name in ("is_hop", "is_direction_known")}
 
 

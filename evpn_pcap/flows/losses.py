@@ -15,6 +15,7 @@ from evpn_pcap.model import FOREVER
 
 UNCOVERED, UNSAMPLED, UNDECIDED, LOST = "uncovered", "unsampled", "undecided", "lost"
 SECOND_NS = 1_000_000_000
+TRAVEL_NS = 50_000_000  # no frame is longer on its way than this, as far as nothing else is known
 HALF = 1 << 31  # sequence numbers wrap: differences are between minus and plus this
 
 
@@ -27,8 +28,8 @@ def fates(
     time_ns_a, and sample_level, length_bytes, sequence and payload_bytes of the frame; `matched` step,
     to_place, time_ns_a, delay_ns, doubt_ns.
     """
-    expected = _expected(missing, matched)
     there = places.reindex(missing["to_place"]).reset_index(drop=True)
+    expected = _expected(missing, matched, there)
     is_covered = _is_covered(expected, there)
     is_unsampled = _is_unsampled(missing, expected, frames, there)
     is_resized = (missing["length_bytes"].to_numpy() > there["longest_bytes"].to_numpy()) | _is_elsewhere(
@@ -44,10 +45,10 @@ def fates(
     ).astype(object)
 
 
-def _expected(missing: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:
+def _expected(missing: pd.DataFrame, matched: pd.DataFrame, there: pd.DataFrame) -> pd.DataFrame:
     """Return when each missing frame must have come by, on the common clock: earliest_ns and latest_ns.
 
-    Beside it, the first and last time that a frame which came by was seen at the step's begin.
+    Of a step that no frame has passed: within 50 ms. Beside it, whether frames sent before and after came by.
     """
     by_step = matched.groupby("step").agg(
         least_ns=("delay_ns", "min"),
@@ -58,10 +59,13 @@ def _expected(missing: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:
     )
     of_step = by_step.astype("Int64").reindex(missing["step"]).reset_index(drop=True)  # else missing steps make floats
     sent_ns = missing["time_ns_a"].reset_index(drop=True)
-    doubt_ns = of_step["doubt_ns"].fillna(FOREVER).astype("int64")
+    alone_ns, end_ns = missing["margin_ns_a"].reset_index(drop=True), there["point_margin_ns"]
+    both_ns = alone_ns + end_ns.clip(upper=FOREVER - alone_ns)
+    doubt_ns = of_step["doubt_ns"].fillna(both_ns.astype("Int64")).astype("int64")
     is_timed = doubt_ns < FOREVER
     doubt_ns = doubt_ns.where(is_timed, 0)
-    least_ns, most_ns = (of_step[name].fillna(0).astype("int64") for name in ("least_ns", "most_ns"))
+    least_ns = of_step["least_ns"].fillna(0).astype("int64")
+    most_ns = of_step["most_ns"].fillna(TRAVEL_NS).astype("int64")
     return pd.DataFrame(
         {
             "is_timed": is_timed,

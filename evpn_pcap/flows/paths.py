@@ -16,11 +16,14 @@ SAMPLED_COUNT = 200  # transmissions of a flow that are looked at for the order 
 TAKEN = ["place", "host", "time_ns", "margin_ns"]
 
 
-def find_steps(frames: pd.DataFrame, places: pd.DataFrame, margins: PairMargins) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_steps(
+    frames: pd.DataFrame, places: pd.DataFrame, margins: PairMargins, silent: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the steps, in order of flow and path, and every two places of which one is known to be before the other.
 
     Steps have from_place, to_place, is_hop, is_direction_known. `margins` bound the error of
-    differences of times. Two hosts between which no order is known have one row, of their first places.
+    differences of times; `silent` are steps to places without frames. Two hosts between which no order is
+    known have one row, of their first places.
     """
     pairs = _ordered(_pairs(_some_of(frames)), places, margins)
     known = pairs[pairs["sign"] != 0]
@@ -31,6 +34,7 @@ def find_steps(frames: pd.DataFrame, places: pd.DataFrame, margins: PairMargins)
             "to_place": np.where(is_back, known["place_a"], known["place_b"]),
         }
     )
+    edges = pd.concat([edges, silent], ignore_index=True)
     ways = edges.merge(
         edges, left_on="to_place", right_on="from_place", how="inner", suffixes=("", "_on"), validate="many_to_many"
     )

@@ -18,7 +18,7 @@ FIVE = ["ip_protocol", "source_ip", "destination_ip", "source_port", "destinatio
 # A place is called by the end of a link rather than by a device that shows the same again.
 NAMED_FIRST = (Role.VM, Role.TAP, Role.UNDERLAY, Role.ACCESS, Role.VXLAN, Role.BRIDGE, Role.UNKNOWN, Role.ANY)
 OF_POINTS = ["point_id", "point", "role", "is_hypervisor", "vtep_ip", "station_mac"]
-COVERAGE = ["first_time_ns", "last_time_ns", "dropped_count"]
+COVERAGE = ["first_time_ns", "last_time_ns", "point_margin_ns", "dropped_count"]
 
 
 def with_places(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -68,6 +68,7 @@ def describe(sightings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     covered = shown.groupby("place").agg(
         first_time_ns=("first_time_ns", "min"),
         last_time_ns=("last_time_ns", "max"),
+        point_margin_ns=("point_margin_ns", "max"),
         dropped_count=("dropped_count", "sum"),
     )
     return told.join(named.set_index("place")["point"]).join(covered)
