@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from evpn_pcap import columns
 from evpn_pcap.model import FOREVER, Outcome
 from evpn_pcap.plots import picture, timeline
+from evpn_pcap.plots import routes as routes_figure
 from tests.by_hand import START_NS, resolution_rows, routes, table, tables
 
 
@@ -129,3 +130,27 @@ def test_open_intervals_end_with_the_figure():
 
     assert FOREVER > START_NS
     assert axes.get_xlim()[1] < 10
+
+
+def test_routes_has_a_bar_for_each_interval_and_a_marker_for_each_request():
+    """A bar begins and ends with its route; requests stand in the lane of their VTEP and target, and only there."""
+    told = tables()
+    known = told.routes[told.routes["route_type"] == 2]
+
+    axes = routes_figure.draw(told, Figure().subplots())
+
+    assert sum(len(one) for one in axes.containers) == len(known)
+    lanes = [label.get_text() for label in axes.get_yticklabels()]
+    assert {lane.split(":")[0] for lane in lanes} == {f"at {one}" for one in set(known["receiver_ip"])}
+    marked = [one for one in axes.collections if hasattr(one, "get_sizes") and len(one.get_offsets())]
+    places = {round(float(y)) for one in marked for _, y in one.get_offsets()}
+    asked = told.resolutions.dropna(subset="ingress_vtep")
+    at = {f"at {vtep}:  {ip}" for vtep, ip in zip(asked["ingress_vtep"], asked["target_ip"], strict=True)}
+    assert {lanes[place] for place in places} <= at
+
+
+def test_routes_without_any():
+    """Without routes the figure says so."""
+    axes = routes_figure.draw(tables(routes=columns.ROUTES.empty()), Figure().subplots())
+
+    assert "no MAC/IP routes" in [text.get_text() for text in axes.texts]

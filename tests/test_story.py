@@ -48,6 +48,17 @@ def test_story_shows_the_evidence_in_order(analysis):
         assert times == sorted(times)
 
 
+@pytest.mark.parametrize("name", ["duplicate-ip", "founding-case-arp-flooded", "lab-probes"])
+def test_every_resolution_has_a_story(name):
+    """Every row has a story, whatever is missing in it: addresses, answers, routes, clocks, a whole control plane."""
+    analysis = evpn_pcap.analyze([PROJECT / "samples" / name])
+
+    told = [story(analysis, number) for number in analysis.tables.resolutions["id"].tolist()]
+
+    assert told
+    assert not [text for text in told if "nan" in text.split() or "<NA>" in text or "None" in text]
+
+
 def test_words_for_every_word():
     """There is a sentence for each word that the columns of RESOLUTIONS and ROUTES can hold."""
     from evpn_pcap.model import Aftermath, AnsweredBy, Kind, Outcome, RouteEffect, WithdrawReason

@@ -21,6 +21,7 @@ from evpn_pcap.cli import (
     clocks,
     events,
     explain,
+    fabric,
     flows,
     packets,
     plot,
@@ -49,10 +50,16 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "aftermaths": aftermaths.aftermaths,
     "check": check.check,
     "explain": explain.explain,
+    "fabric": fabric.fabric,
     "report": report.report,
     "tables": tables.tables,
 }
-PLOTS: dict[str, Callable[..., int]] = {"timeline": plot.timeline, "ladder": plot.ladder, "clocks": plot.clocks}
+PLOTS: dict[str, Callable[..., int]] = {
+    "timeline": plot.timeline,
+    "ladder": plot.ladder,
+    "clocks": plot.clocks,
+    "routes": plot.routes,
+}
 
 
 def _assembled(commands: dict[str, Callable[..., int]], words: str) -> typer.Typer:

@@ -48,6 +48,19 @@ def clocks(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: 
     return status
 
 
+def routes(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: Words, output: FigureFile) -> int:
+    """Draw when each MAC/IP route was in force at each receiver, and the requests that it was asked meanwhile.
+
+    Example: evpn-pcap plot routes captures/ -o routes.svg
+    """
+    file_type = _type_of(output)
+    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
+    from evpn_pcap.plots import picture, routes  # matplotlib: only for figures
+
+    write_whole(output, picture(routes.draw, analysis.tables, file_type))
+    return status
+
+
 def ladder(
     reading: Reading,
     scope: Scope,

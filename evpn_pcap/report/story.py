@@ -94,7 +94,8 @@ def _headline(analysis: Analysis, row: pd.Series) -> Iterator[str]:
 
 def _answer(row: pd.Series) -> Iterator[str]:
     """Yield the outcome, its cost and who answered."""
-    cost = f" {row['fabric_copy_count']} copies of it crossed the fabric." if row["fabric_copy_count"] else ""
+    count = int(row["fabric_copy_count"])
+    cost = f" {count} {'copy' if count == 1 else 'copies'} of it crossed the fabric." if count else ""
     yield OUTCOMES[row["outcome"]] + cost
     if row["outcome"] == "undecided":
         if pd.notna(row["undecided_reason"]):
@@ -108,16 +109,16 @@ def _answer(row: pd.Series) -> Iterator[str]:
 
 def _why(row: pd.Series) -> Iterator[str]:
     """Yield the reason in a sentence, and where to look next."""
-    reason = row["reason"]
-    if pd.isna(reason):
-        if row["outcome"] != "undecided":
-            yield "The captures do not show why: see below what the VTEP knew, and what it rests on."
-        return
-    base = next((key for key in REASONS if str(reason).startswith(key)), None)
-    detail = str(reason)[len(base) :].strip(" :") if base else ""
-    yield f"{reason}: {REASONS[base]}" if base else str(reason)
-    if detail:
-        yield f"In particular: {detail}."
+    reason, detail, candidates = row["reason"], row["reason_detail"], row["reason_candidates"]
+    base = next((key for key in REASONS if pd.notna(reason) and str(reason).startswith(key)), None)
+    if pd.notna(reason):
+        yield f"{reason}: {REASONS[base]}" if base else str(reason)
+    elif row["outcome"] != "undecided":
+        yield "The captures leave the reason open."
+    if pd.notna(detail):
+        yield f"In particular: {detail}"
+    if pd.notna(candidates):
+        yield f"Possible: {candidates}"
     if base in CHECKS:
         yield f"To check: {CHECKS[base]}"
 

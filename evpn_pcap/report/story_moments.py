@@ -96,7 +96,8 @@ def _told(analysis: Analysis, resolution: pd.Series) -> Iterator[tuple[str, str,
         to = ", ".join(sorted(set(group["receiver_ip"])))
         ip = f" with {row['ip']}" if pd.notna(row["ip"]) else " without an IP address"
         verb = "announces" if row["action"] == "advertise" else "withdraws"
-        moved = f", mobility sequence {row['mobility_sequence']}" if (row["mobility_sequence"] or 0) > 0 else ""
+        sequence = 0 if pd.isna(row["mobility_sequence"]) else int(row["mobility_sequence"])
+        moved = f", mobility sequence {sequence}" if sequence else ""
         yield "update", f"BGP: {row['sender_ip']} {verb} {mac_text(int(row['mac']))}{ip}{moved} to {to}", row
 
 
