@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evpn_pcap.model import FOREVER
-from evpn_pcap.order import AFTER, BEFORE, TOO_CLOSE, order
+from evpn_pcap.order import AFTER, BEFORE, TOO_CLOSE, PairMargins, order, order_within
 
 TIMES = st.integers(-(2**61), 2**61)
 MARGINS = st.integers(0, 2**60)
@@ -54,3 +54,36 @@ def test_a_host_that_is_not_aligned_is_never_told_apart(first, second, margin):
     verdicts = order([first] * 3, [FOREVER, margin, FOREVER], [second] * 3, [margin, FOREVER, FOREVER])
 
     assert verdicts.tolist() == [TOO_CLOSE] * 3
+
+
+PAIR = PairMargins(
+    ("a", "b", "c"),
+    np.array([[-1, 0, -1], [0, -1, -1], [-1, -1, -1]], np.int32),
+    np.array([0, 1_000, 2_000], np.int64),
+    np.array([[10, 30, 50]], np.int64),
+)
+
+
+def test_two_hosts_that_know_each_other_are_told_apart_by_what_they_know():
+    """The doubt is linear between moments, and where only margins are known it is their sum; one host has none."""
+    first, second = np.array(["a", "a", "a", "c", "x"]), np.array(["b", "b", "a", "b", "b"])
+    margins = np.array([500, 500, 500, 500, FOREVER])
+
+    doubt = PAIR.doubt(first, np.array([500, 9_999, 500, 500, 500]), margins, second, 500, np.full(5, 700))
+
+    assert doubt.tolist() == [20, 1_200, 0, 1_200, FOREVER]
+
+
+@given(st.integers(0, 1_999), st.integers(0, 1_999), st.integers(0, 100), st.integers(0, 100))
+def test_the_doubt_between_two_hosts_is_symmetric_and_never_more_than_both_margins(first, second, one, other):
+    """Knowing a pair never makes it less known, whichever host comes first."""
+    there = PAIR.doubt(["a"], [first], [one], ["b"], [second], [other])
+
+    assert there.tolist() == PAIR.doubt(["b"], [second], [other], ["a"], [first], [one]).tolist()
+    assert int(there[0]) <= one + other
+
+
+@given(TIMES, TIMES, MARGINS)
+def test_order_within_a_doubt_is_that_of_margins_of_the_same_sum(first, second, doubt):
+    """One doubt for the difference is as good as two margins that add up to it."""
+    assert str(order_within(first, second, doubt)) == str(order(first, doubt, second, 0))
