@@ -43,7 +43,7 @@ def test_a_ping_is_followed_to_its_target_and_back(tmp_path):
 
 
 def test_frames_for_a_machine_that_is_gone_are_unanswered(tmp_path):
-    """The VTEP still answers for it; what is then sent to it reaches no link of its own and stays without an answer."""
+    """The VTEP still answers for it; what is then sent to it does not reach it and stays without an answer."""
 
     def drive(lab, fabric):
         lab.ping("vm2", fabric.gateway)
@@ -57,7 +57,7 @@ def test_frames_for_a_machine_that_is_gone_are_unanswered(tmp_path):
     assert last["answered_by"] == "proxy"
     assert last["is_answered"] is not pd.NA
     assert not last["is_answered"]
-    assert not last["reached_link"]
+    assert "vm2" not in last["hosts"]  # its tap may show the frame all the same
     assert pd.isna(last["answered_after_ns"])
 
 
