@@ -24,6 +24,7 @@ from samples.lab.truth import make_truth
 from samples.lab.witness import Witnesses
 from samples.lab.world import World
 
+LONG_S = 120
 SEED = 7  # of the clock errors: the same in every run
 
 
@@ -95,7 +96,9 @@ def _driven(scenario: Scenario, fabric: str, folder: Path, name: str, asked: arg
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m samples.lab", description=main.__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO[@FABRIC][+WAY]", help="which; default: all, once")
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="SCENARIO[@FABRIC][+WAY]", help="which; default: each that is not long, once"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/lab"), help="folder for the runs' folders")
     parser.add_argument("--skew", action="store_true", help="analyze each run a second time, with clock errors")
     parser.add_argument("--drive", action="store_true", help="drive, capture and witness only; analyze nothing")
@@ -115,7 +118,8 @@ def _about(one: object) -> str:
 
 
 def _default() -> list[str]:
-    return list(SCENARIOS)
+    """Return every scenario but those that take minutes."""
+    return [name for name, scenario in SCENARIOS.items() if scenario.seconds < LONG_S]
 
 
 def _chosen(word: str) -> tuple[Scenario, str, str]:
