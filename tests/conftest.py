@@ -41,8 +41,11 @@ def _lab_lacks(kind: str = "") -> str:
     lacking = [Path(name).name for name in programs if not shutil.which(name)]
     if not lacking and subprocess.run(("unshare", "--net", "true"), capture_output=True, check=False).returncode:
         return "leave to make network namespaces"
-    if not lacking and kind == "vlan-aware" and subprocess.run(VLAN_AWARE, capture_output=True, check=False).returncode:
-        return "a kernel with VLAN filtering in bridges"
+    needs_other_kernel = (
+        kind == "vlan-aware" and subprocess.run(VLAN_AWARE, capture_output=True, check=False).returncode
+    )
+    if not lacking and needs_other_kernel and not shutil.which("linux.uml"):
+        return "a kernel with VLAN filtering in bridges, or user-mode Linux"
     return ", ".join(lacking)
 
 

@@ -266,13 +266,13 @@ def _told(word: str, true_row: Row | None, row: Row | None) -> str:
 
 def table(scores: list[Score]) -> str:
     """Return the scoreboard as README.md has it; a run with clock errors is told in its own run's line."""
-    names = ("run", "resolutions", *COLUMNS, "others right, undecided", "with clock errors", "found")
+    names = ("run", "resolutions", *COLUMNS, "others right, wrong, undecided, surplus", "with clock errors", "found")
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     with_errors = {one.run.removesuffix("-skewed"): one for one in scores if one.run.endswith("-skewed")}
     own = [one for one in scores if not one.run.endswith("-skewed")]
     for one in own:
         found = ", ".join(f"{name} {count}" for name, count in sorted(one.findings.items())) or "-"
-        others = f"{one.others['right']}, {one.others['undecided']}"
+        others = ", ".join(str(one.others[name]) for name in ("right", "wrong", "undecided", "surplus"))
         cells = (one.run, str(one.rows), *(str(one.counts[name]) for name in COLUMNS), others)
         lines.append(f"| {' | '.join(cells)} | {_against(one, with_errors.get(one.run))} | {found} |")
     sums = (str(sum(one.counts[name] for one in own)) for name in COLUMNS)
