@@ -65,7 +65,9 @@ def _sent_from(tables: Tables) -> pd.DataFrame:
     crossed = frames[frames["vni"].notna() & ~frames["is_multicast"]]
     taps = tables.points[(tables.points["role"] == Role.TAP) & tables.points["vtep_ip"].notna()]
     taps = taps[["point_id", "station_mac", "vtep_ip"]].dropna()
-    local = tables.events[tables.events["message"] != "reply"].merge(
+    flooded = tables.events.loc[tables.events["vni"].notna(), "transmission_id"]  # these may come from elsewhere
+    bare = tables.events[(tables.events["message"] != "reply") & ~tables.events["transmission_id"].isin(flooded)]
+    local = bare.merge(
         taps, left_on=["point_id", "source_mac"], right_on=["point_id", "station_mac"], how="inner",
         validate="many_to_one",
     )  # fmt: skip
