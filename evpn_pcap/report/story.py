@@ -102,6 +102,8 @@ def _answer(row: pd.Series) -> Iterator[str]:
             yield f"Missing: {row['undecided_reason']}."
         if pd.notna(row["likely"]):
             yield f"More likely than not it was {row['likely']}: a hint from timing or routes, not a proof."
+    if row["kind"] == "announcement":
+        return  # it asks nothing
     took = f" after {_span(int(row['latency_ns']))}." if pd.notna(row["latency_ns"]) else "."
     words = ANSWERS[row["answered_by"]]
     yield words if words.endswith(".") else words + took

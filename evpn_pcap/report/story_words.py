@@ -54,7 +54,7 @@ AFTERMATHS = {
     "unknown": "What the address was used for afterwards cannot be seen in these captures.",
 }
 EFFECTS = {
-    "advertised": "The exchange made a VTEP announce an address that it had not announced before.",
+    "advertised": "The exchange made a VTEP announce an address for which no route was in force.",
     "moved": "The exchange made a VTEP announce an address that another one had announced before.",
     "refreshed": "The exchange made a VTEP announce again what it had announced before.",
 }
