@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evpn_pcap.model import FOREVER, Options
+from evpn_pcap.model import FOREVER, Options, Role
 
 MAC_IP_ROUTE = 2  # EVPN route type (RFC 7432, 7.2)
 
@@ -53,7 +53,7 @@ def find_placement(
     at_entry = sent_here.groupby("transmission_id")["vtep_ip"].agg(["nunique", "first"])
     placed = pd.concat([inside[read], sent_here[read]], ignore_index=True)
     vteps = placed.groupby("mac")["vtep_ip"].nunique()
-    several = set(vteps[vteps > 1].index.astype(int))
+    several = set(vteps[vteps > 1].index.astype(int)) | _answering_at_several(events, points)
     gateway_macs = frozenset(several - set(told["mac"].dropna().astype(int))) if len(told) else frozenset()
     placed = placed[(placed["margin_ns"] != FOREVER) & ~placed["mac"].isin(gateway_macs)]
     placed = placed.sort_values("time_ns", kind="stable")[["mac", "vtep_ip", "time_ns"]]
@@ -61,6 +61,20 @@ def find_placement(
     return Placement(
         placed, entered, told, _stated(points, options), gateway_macs, gateway_ips, _vnis(inside, told), tunnels
     )
+
+
+def _answering_at_several(events: pd.DataFrame, points: pd.DataFrame) -> set[int]:
+    """Return MACs that answers tell which several hypervisors show and none encapsulated: each gave its own.
+
+    Proxied answers are such, too, but they tell MACs that routes advertise.
+    """
+    hypervisors = points.loc[points["is_hypervisor"].fillna(value=False).astype(bool), "host"]
+    told = events[(events["message"] == "reply") & events["told_mac"].notna()]
+    crossed = told.loc[told["vni"].notna(), "transmission_id"]
+    stayed = told[told["host"].isin(hypervisors) & ~told["transmission_id"].isin(crossed)]
+    hosts = stayed.groupby("told_mac")["host"].nunique()
+    machines = points.loc[points["role"] == Role.VM, "station_mac"].dropna()
+    return set(hosts[hosts > 1].index.astype(int)) - set(machines.astype(int))
 
 
 def _names_no_tunnel(told: pd.DataFrame, events: pd.DataFrame, inside: pd.DataFrame) -> pd.Series:
