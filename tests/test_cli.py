@@ -299,9 +299,39 @@ def test_routes_at_a_moment(capsys):
     run(["routes", SAMPLE, *at, "--receiver", "192.168.16.2"])
     one = capsys.readouterr().out
 
-    assert everyone.count("BGP table of") > 1
-    assert one.count("BGP table of 192.168.16.2\n") == one.count("BGP table of") == 1
+    assert everyone.count("BGP table version") > 1
+    assert one.count("local router ID is 192.168.16.2\n") == one.count("BGP table version") == 1
     assert "[2]:[0]:[48]:[bc:24:11:00:00:01]:[32]:[10.2.1.11]" in one
+
+
+PRINTED = PROJECT / "samples" / "snapshot-contradicts"
+
+
+def test_routes_at_a_moment_are_what_frr_prints(capsys):
+    """routes --at prints, line by line, what FRR itself printed on that hypervisor at that moment."""
+    (print_,) = (PRINTED / "prints").glob("pve1@1795392523637864752-*")
+    run(["routes", str(PRINTED), "--at", "1795392523.637864752", "--receiver", "192.168.16.1"])
+    ours = capsys.readouterr().out.splitlines()
+
+    assert ours[1:] == print_.read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("option", "count"),
+    [(["--mac", "bc:24:11:00:00:02"], 3), (["--ip", "10.2.1.12"], 1), (["--vni", "5001"], 10), (["--vni", "7"], 0)],
+)
+def test_routes_of_one_address(option, count, capsys):
+    """--mac, --ip and --vni leave the routes of one machine, address or segment."""
+    run(["routes", str(PRINTED), *option, "--receiver", "192.168.16.1", "--format", "json"])
+
+    assert len(json.loads(capsys.readouterr().out)["routes"]) == count
+
+
+@pytest.mark.parametrize("option", [["--mac", "zz"], ["--ip", "here"]])
+def test_wrong_addresses_are_refused(option, capsys):
+    """A MAC or IP address that is none is an error that names the option."""
+    assert run(["routes", str(PRINTED), *option]) == 2
+    assert option[0] in capsys.readouterr().err
 
 
 def test_standard_input_is_a_capture(capsys):

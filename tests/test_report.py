@@ -250,11 +250,11 @@ def test_routes_read_as_frr_prints_them():
     """Each route type has FRR's prefix, route distinguishers are in numeric order, attributes in FRR's."""
     page = as_show(records(written(table_named("routes"), routes(), NAMES)))
 
-    assert " *> [2]:[0]:[48]:[bc:24:11:00:00:02]\n" in page
-    assert " *> [2]:[0]:[48]:[bc:24:11:00:00:02]:[32]:[10.2.1.12]\n" in page
-    assert " *> [2]:[0]:[48]:[bc:24:11:00:00:02]:[128]:[fe80::2]\n" in page
-    assert " *> [3]:[0]:[32]:[192.168.16.4]\n" in page
-    assert " *> [5]:[0]:[24]:[10.2.1.0]\n" in page
+    assert "*>i[2]:[0]:[48]:[bc:24:11:00:00:02]\n" in page
+    assert "*>i[2]:[0]:[48]:[bc:24:11:00:00:02]:[32]:[10.2.1.12]\n" in page
+    assert "*>i[2]:[0]:[48]:[bc:24:11:00:00:02]:[128]:[fe80::2]\n" in page
+    assert "*>i[3]:[0]:[32]:[192.168.16.4]\n" in page
+    assert "*>i[5]:[0]:[24]:[10.2.1.0]\n" in page
     assert "RT:65001:10000 RT:65001:5001 ET:8 MM:1 Rmac:02:aa:bb:cc:dd:01\n" in page
     assert page.index("192.168.16.4:2") < page.index("192.168.16.10:3")
 

@@ -244,7 +244,7 @@ def chosen(base: Options, reading: Reading, scope: Scope, clock: Clock | None = 
         raise OptionError(f"--since {scope.since} is not before --until {scope.until}")
     return replace(
         base,
-        gateways=base.gateways | {_address(text) for text in reading.gateway},
+        gateways=base.gateways | {str(address(text, "--gateway")) for text in reading.gateway},
         vxlan_ports=frozenset(reading.vxlan_port) or base.vxlan_ports,
         reference=clock.reference if clock else None,
         vnis=frozenset(scope.vni),
@@ -260,9 +260,9 @@ def moment_ns(text: str | None, option: str) -> int | None:
     return None if text is None else moments.moment_ns(text, option)
 
 
-def _address(text: str) -> str:
-    """Return an IP address in canonical form. Raises OptionError."""
+def address(text: str | None, option: str) -> str | None:
+    """Return an IP address in canonical form, where one is given. Raises OptionError, naming the option."""
     try:
-        return str(ip_address(text))
+        return None if text is None else str(ip_address(text))
     except ValueError as cause:
-        raise OptionError(f"--gateway {text!r} is not an IP address") from cause
+        raise OptionError(f"{option} {text!r} is not an IP address") from cause

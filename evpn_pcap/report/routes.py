@@ -1,21 +1,32 @@
 """ROUTES in force -> the table as `show bgp l2vpn evpn route` of FRR prints it, one table a receiver."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 from evpn_pcap.report.escape import visible
 
 Row = dict[str, Any]  # one route in written form, as values.records returns it
 
-_HEAD = """\
-Route types: [1]:[ESI]:[EthTag] EAD, [2]:[EthTag]:[MAClen]:[MAC]:[IPlen]:[IP] MAC/IP,
-             [3]:[EthTag]:[IPlen]:[OrigIP] IMET, [4]:[ESI]:[IPlen]:[OrigIP] ES,
-             [5]:[EthTag]:[IPlen]:[IP] IP prefix
+_LEGEND = """\
+Status codes: s suppressed, d damped, h history, * valid, > best, i - internal
+Origin codes: i - IGP, e - EGP, ? - incomplete
+EVPN type-1 prefix: [1]:[EthTag]:[ESI]:[IPlen]:[VTEP-IP]:[Frag-id]
+EVPN type-2 prefix: [2]:[EthTag]:[MAClen]:[MAC]:[IPlen]:[IP]
+EVPN type-3 prefix: [3]:[EthTag]:[IPlen]:[OrigIP]
+EVPN type-4 prefix: [4]:[ESI]:[IPlen]:[OrigIP]
+EVPN type-5 prefix: [5]:[EthTag]:[IPlen]:[IP]
+
+   Network          Next Hop            Metric LocPrf Weight Path
+                    Extended Community
 """
+_INDENT = " " * 20
+_OWN_WEIGHT = 32768
+_ORIGINS = {"igp": "i", "egp": "e"}
 
 
 def as_show(rows: list[Row]) -> str:
-    """Return the routes by receiver and route distinguisher, each with its attributes below it."""
+    """Return the routes by receiver and route distinguisher as FRR prints them: prefix, next hop, communities."""
     if not rows:
         return "no routes in force\n"
     receivers = sorted({row["receiver_ip"] or "" for row in rows})
@@ -25,23 +36,41 @@ def as_show(rows: list[Row]) -> str:
 
 
 def _table(receiver: str, rows: list[Row]) -> str:
-    """Return one receiver's table."""
-    ordered = sorted(
-        rows,
-        key=lambda row: (_rd_key(row["rd"] or ""), row["route_type"] or 0, prefix_text(row), row["sender_ip"] or ""),
-    )
-    lines = [f"BGP table of {visible(receiver)}", _HEAD]
+    """Return one receiver's table; which version of the table it is, the captures do not tell."""
+    ordered = sorted(rows, key=lambda row: (_rd_key(row["rd"] or ""), _prefix_key(row), row["sender_ip"] or ""))
+    lines = [f"BGP table version is ?, local router ID is {visible(receiver)}", _LEGEND.removesuffix("\n")]
     previous = None
     for row in ordered:
         if row["rd"] != previous:
             lines.append(f"Route Distinguisher: {visible(row['rd'] or '?')}")
             previous = row["rd"]
-        lines += [
-            f" *> {prefix_text(row)}",
-            f"                    {row['next_hop'] or ''}",
-            f"                    {_attributes(row)}",
-        ]
-    return "\n".join([*lines, "", f"Displayed {len(rows)} routes"]) + "\n"
+        lines += [f"*>{' ' if _is_own(row) else 'i'}{prefix_text(row)}", _path(row), f"{_INDENT}{_attributes(row)}"]
+    prefixes = {(row["rd"], prefix_text(row)) for row in rows}
+    return "\n".join([*lines, "", f"Displayed {len(prefixes)} prefixes ({len(rows)} paths)"]) + "\n"
+
+
+def _is_own(row: Row) -> bool:
+    """Return whether the receiver announced the route itself."""
+    return bool(row["receiver_ip"] == row["sender_ip"])
+
+
+def _path(row: Row) -> str:
+    """Return next hop, metric, local preference, weight, AS path and origin in FRR's columns."""
+    own = _is_own(row)
+    metric = "" if row["med"] is None else str(row["med"])
+    preference = "" if own or row["local_preference"] is None else str(row["local_preference"])
+    weight = _OWN_WEIGHT if own else 0
+    path = "" if own or not row["as_path"] else f"{row['as_path']} "
+    origin = _ORIGINS.get(row["path_origin"], "?")
+    columns = f"{_INDENT}{row['next_hop'] or '':<16}{metric:>10}{preference:>7}{weight:>7} {path}{origin}"
+    return visible(columns)
+
+
+def _prefix_key(row: Row) -> tuple[Any, ...]:
+    """Return what sorts routes as FRR does: by type, tag, MAC, then no address, IPv4, IPv6, each by number."""
+    ip = ip_address(row["ip"]) if row["ip"] else None
+    address = (ip.version, int(ip)) if ip else (0, 0)
+    return (row["route_type"] or 0, row["ethernet_tag"] or 0, row["mac"] or "", address, prefix_text(row))
 
 
 def prefix_text(row: Row) -> str:
@@ -82,9 +111,10 @@ _PREFIXES: dict[int, Callable[[Row], str]] = {
 
 
 def _attributes(row: Row) -> str:
-    """Return the extended communities in the order that FRR prints them."""
-    told = [f"RT:{target}" for target in row["route_targets"] or []]
-    told += [f"ET:{row['encapsulation']}"] if row["encapsulation"] is not None else []
+    """Return the extended communities in the order that FRR prints them: as sent, its own encapsulation first."""
+    targets = [f"RT:{target}" for target in sorted(row["route_targets"] or [], key=_rd_key)]  # by number, as sent
+    encapsulation = [f"ET:{row['encapsulation']}"] if row["encapsulation"] is not None else []
+    told = encapsulation + targets if _is_own(row) else targets + encapsulation
     told += ["Default Gateway"] if row["is_default_gateway"] else []
     told += (
         [f"MM:{row['mobility_sequence']}{', sticky MAC' if row['is_sticky'] else ''}"]

@@ -87,7 +87,8 @@ def closings_of(received: View) -> pd.DataFrame:
 
 def own_messages(updates: pd.DataFrame, received: View) -> View:
     """Return what speakers tell about routes of their own, as their own view; a session's end takes none away."""
-    told = updates[updates["action"].isin(TOLD) & updates["originator_ip"].isna()]
+    is_passed_on = updates["originator_ip"].notna() | updates["as_path"].map(_has_several, na_action="ignore").eq(True)
+    told = updates[updates["action"].isin(TOLD) & ~is_passed_on]
     passed = received.loc[received["action"].isin(TOLD), ["view_ip", *KEY]].drop_duplicates()
     rows = _once(told.assign(view_ip=told["sender_ip"], peer_ip=told["sender_ip"], is_toward=True), updates)
     rows = rows.merge(passed, on=["view_ip", *KEY], how="left", validate="many_to_one", indicator="origin")
@@ -95,3 +96,8 @@ def own_messages(updates: pd.DataFrame, received: View) -> View:
     sessions = received.groupby("peer_ip").agg(is_preexisting=("is_preexisting", "all"), first_ns=("first_ns", "min"))
     rows = rows.merge(sessions, left_on="sender_ip", right_index=True, how="left", validate="many_to_one")
     return rows.assign(connection=0, epoch=0)
+
+
+def _has_several(as_path: str) -> bool:
+    """Return whether an AS path names several systems: then the sender passes the route on (RFC 4271, 5.1.2)."""
+    return len(set(as_path.split())) > 1
