@@ -7,6 +7,7 @@ import pandas as pd
 
 from evpn_pcap.model import FOREVER, Kind
 
+TRAVEL_NS = 50_000_000  # sightings of one transmission are nearer to each other than this
 RETRY_NS = 3_000_000_000  # a repeat within this time, unanswered in between, is the same row
 ROW_KEY = ["clock", "segment", "kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
 ANSWER_KEY = ["clock", "protocol", "target_ip", "asker"]
@@ -74,6 +75,7 @@ def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame, anchors: pd.DataFra
     entry = sent["transmission_id"].map(entered).astype("str")
     entry_before = groups["transmission_id"].shift().map(entered).astype("str")
     is_elsewhere = entry.notna() & entry_before.notna() & (entry != entry_before)
+    is_elsewhere &= sent["time_ns"] - before_ns > TRAVEL_NS  # sooner, it is the first one come back
     is_late = sent["time_ns"] - before_ns > RETRY_NS
     is_first = before_ns.isna() | is_late | is_elsewhere | (last_answer >= before_ns) | (last_use >= before_ns)
     first_index = pd.Series(np.where(is_first, np.arange(len(sent)), -1)).groupby(groups.ngroup()).cummax()
