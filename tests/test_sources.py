@@ -582,7 +582,7 @@ def test_zstandard(tmp_path):
     assert read(tmp_path / "damaged")[1].is_truncated
 
 
-@pytest.mark.parametrize("octets", [b"", b"\xa1", b"GIF89a and more", gzip.compress(b"no capture", mtime=0), b"\0" * 100])
+@pytest.mark.parametrize("octets", [b"", b"\xa1", b"GIF89a and more", gzip.compress(b"none", mtime=0), b"\0" * 100])
 def test_no_capture(tmp_path, octets):
     """What is no capture is refused: the message has the name, what was expected and what was found."""
     file = tmp_path / "a.pcap"
