@@ -33,7 +33,7 @@ def resolve(
     if not events["kind"].notna().any():
         return columns.RESOLUTIONS.empty()
     places = placement.find_placement(events, anchors, routes, points, options)
-    found = find_rows(events, anchors, places.entered)
+    found = find_rows(events, anchors, places)
     requests = evidence.sightings_with_places(found.requests, points, places)
     told = evidence.sightings_with_places(found.answers, points, places)
     rows = _with_basics(found, requests, points, places)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap.model import FOREVER, Kind
+from evpn_pcap.resolutions.placement import Placement
 
-TRAVEL_NS = 50_000_000  # sightings of one transmission are nearer to each other than this
 RETRY_NS = 3_000_000_000  # a repeat within this time, unanswered in between, is the same row
 ROW_KEY = ["clock", "segment", "kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
 ANSWER_KEY = ["clock", "protocol", "target_ip", "asker"]
@@ -26,14 +26,14 @@ class Rows:
     answers: pd.DataFrame
 
 
-def find_rows(events: pd.DataFrame, anchors: pd.DataFrame, entered: pd.Series) -> Rows:
+def find_rows(events: pd.DataFrame, anchors: pd.DataFrame, places: Placement) -> Rows:
     """Return each request with its retries, and every sighting of each answer to it.
 
     Requests of one ROW_KEY are one row while each comes within 3 s of the last and the asker had no
     answer in between: none was seen, and it sent nothing to the address (a proxied answer is not
     seen on the bridge device; what the asker then sends is). An answer belongs to the latest request
     that it can answer. VTEPs that share a MAC and address (anycast) are requesters of their own:
-    `entered` has the VTEP at which a transmission entered, where known. A host that is not aligned
+    `places` has the VTEP at which a transmission entered, where known. A host that is not aligned
     has a time of its own (`clock`), so its rows are its own. Frames of the underlay itself (segment
     "underlay") are no requests of the overlay.
     """
@@ -44,7 +44,7 @@ def find_rows(events: pd.DataFrame, anchors: pd.DataFrame, entered: pd.Series) -
 
     sent = _transmissions(asked)
     answered = _transmissions(told)
-    sent = sent.assign(row_id=_row_numbers(sent, answered, anchors, entered))
+    sent = sent.assign(row_id=_row_numbers(sent, answered, anchors, places))
     owner = _answers_to(sent, answered)
 
     requests = asked.merge(
@@ -65,17 +65,17 @@ def _transmissions(sightings: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates("transmission_id").reset_index(drop=True)
 
 
-def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame, anchors: pd.DataFrame, entered: pd.Series) -> np.ndarray:
+def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame, anchors: pd.DataFrame, places: Placement) -> np.ndarray:
     """Return the row that each request belongs to, counted from 0 in order of its first request."""
     groups = sent.groupby(ROW_KEY, dropna=False, sort=False)
     before_ns = groups["time_ns"].shift()
     last_answer = _latest_before(sent, answered, ANSWER_KEY)
     used = anchors.assign(clock=_clock(anchors), asker=anchors["source_ip"], target_ip=anchors["destination_ip"])
     last_use = _latest_before(sent, used, ["clock", "asker", "target_ip"]).where(sent["kind"] == Kind.RESOLUTION)
-    entry = sent["transmission_id"].map(entered).astype("str")
-    entry_before = groups["transmission_id"].shift().map(entered).astype("str")
+    entry = sent["transmission_id"].map(places.entered).astype("str")
+    entry_before = groups["transmission_id"].shift().map(places.entered).astype("str")
     is_elsewhere = entry.notna() & entry_before.notna() & (entry != entry_before)
-    is_elsewhere &= sent["time_ns"] - before_ns > TRAVEL_NS  # sooner, it is the first one come back
+    is_elsewhere &= (sent["kind"] == Kind.PROBE) | sent["source_mac"].isin(places.gateway_macs)
     is_late = sent["time_ns"] - before_ns > RETRY_NS
     is_first = before_ns.isna() | is_late | is_elsewhere | (last_answer >= before_ns) | (last_use >= before_ns)
     first_index = pd.Series(np.where(is_first, np.arange(len(sent)), -1)).groupby(groups.ngroup()).cummax()
