@@ -290,6 +290,12 @@ def test_a_print_that_is_not_whole_withdraws_nothing():
     assert routes.loc[routes["receiver_ip"] == BOB, "withdrawn_ns"].tolist() == [FOREVER]
 
 
+def captured(last_ns):
+    """Return POINTS: BOB's underlay, captured until a moment."""
+    point = {"host": "bob", "role": "underlay", "capture_ids": (0,), "last_ns": last_ns}
+    return rows_of(columns.POINTS, [point]).assign(last_time_ns=last_ns)
+
+
 START = [event(1, "start"), event(2, "open"), event(3, "end-of-rib")]
 
 
@@ -310,9 +316,20 @@ def test_prints_against_packets(seen, prints, words):
     table = printed(prints)
     routes, sessions = route_intervals(updates(*seen), table)
 
-    found = with_agreement(table, routes, sessions)
+    found = with_agreement(table, routes, sessions, captured(T + 9 * SECOND))
 
     assert [None if pd.isna(one) else one for one in found["agreement"]] == words
+
+
+@pytest.mark.parametrize(("seen", "is_there"), [([*START], True), ([*START, advertise(T)], False)])
+def test_nothing_contradicts_after_the_capture(seen, is_there):
+    """Where the capture ends before the print, a change may have been missed: no contradiction is claimed."""
+    table = printed((T + 5 * SECOND, is_there))
+    routes, sessions = route_intervals(updates(*seen), table)
+
+    found = with_agreement(table, routes, sessions, captured(T + 4 * SECOND))
+
+    assert found["agreement"].isna().all()
 
 
 def test_a_contradiction_is_a_finding():
@@ -321,7 +338,9 @@ def test_a_contradiction_is_a_finding():
     routes, sessions = route_intervals(updates(*START, advertise(T)), table)
     rule = next(rule for rule in load_rules() if rule.name == "snapshot-contradicts")
 
-    found = rule.find(tables(routes=routes, snapshots=with_agreement(table, routes, sessions)))
+    found = rule.find(
+        tables(routes=routes, snapshots=with_agreement(table, routes, sessions, captured(T + 9 * SECOND)))
+    )
 
     assert found[["vni", "subject", "frame_ids"]].to_numpy().tolist() == [
         [5001, f"{BOB} bc:24:11:00:00:01 10.2.1.11", (4,)]

@@ -2,19 +2,22 @@
 
 import pandas as pd
 
-from evpn_pcap.model import FOREVER
+from evpn_pcap.model import FOREVER, Role
 from evpn_pcap.routes.prints import printed_routes
 
 KEY = ["rd", "ethernet_tag", "mac", "ip"]  # of MAC/IP routes
 INSTALL_NS = 1_000_000_000  # from the frame to the daemon's table, on a busy machine
 
 
-def with_agreement(snapshots: pd.DataFrame, routes: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+def with_agreement(
+    snapshots: pd.DataFrame, routes: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame
+) -> pd.DataFrame:
     """Return SNAPSHOTS with `agreement` of each printed route, and a row for each one that a whole print lacks.
 
     A printed route agrees where the UPDATEs have it in force within the print's margin and a second; it
     contradicts them where they had withdrawn it before, or where the session's whole table is known
-    without it. It is absent where they have it in force all around the print of the whole table.
+    without it. It is absent where they have it in force all around the print of the whole table. Neither is said of a
+    print that the captures of its host's underlay do not reach beyond. Reads POINTS with last_time_ns.
     """
     told = printed_routes(snapshots.dropna(subset=["speaker_ip"]))
     held = routes[(routes["margin_ns"] != FOREVER) & (routes["route_type"] == 2)]
@@ -31,10 +34,16 @@ def with_agreement(snapshots: pd.DataFrame, routes: pd.DataFrame, sessions: pd.D
     is_held = told["row"].isin(pairs.loc[begun & ~ended, "row"])
     agrees = told["row"].isin(pairs.loc[begun & ~ended & pairs["has_frames"], "row"])
     was_there = told["row"].isin(pairs.loc[begun & ended, "row"])
-    contradicts = ~is_held & (was_there | _is_known(told, sessions))
+    contradicts = ~is_held & (was_there | _is_known(told, sessions)) & _is_seen_after(told, points)
     word = pd.Series(pd.NA, index=told.index, dtype="object").mask(contradicts, "contradicts").mask(agrees, "agrees")
     found = snapshots.assign(agreement=word.reindex(snapshots.index).astype("str"))
-    return pd.concat([found, _absent(snapshots, told, seen)], ignore_index=True)
+    return pd.concat([found, _absent(snapshots, told, seen, points)], ignore_index=True)
+
+
+def _is_seen_after(prints: pd.DataFrame, points: pd.DataFrame) -> pd.Series:
+    """Return whether the host's underlay was captured past each print: else a change may have been missed."""
+    until_ns = points[points["role"] == Role.UNDERLAY].groupby("host")["last_time_ns"].max().astype("Int64")
+    return (prints["host"].map(until_ns).astype("Int64") > prints["time_ns"]).fillna(value=False).astype(bool)
 
 
 def _is_known(told: pd.DataFrame, sessions: pd.DataFrame) -> pd.Series:
@@ -49,10 +58,11 @@ def _is_known(told: pd.DataFrame, sessions: pd.DataFrame) -> pd.Series:
     return told["row"].isin(known[known].index)
 
 
-def _absent(snapshots: pd.DataFrame, told: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+def _absent(snapshots: pd.DataFrame, told: pd.DataFrame, seen: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each route that is in force all around a print of the whole table and not in it."""
     prints = snapshots[(snapshots["form"] == "routes") & snapshots["is_whole"].fillna(value=False).astype(bool)]
     prints = prints[prints["speaker_ip"].notna() & (prints["margin_ns"] != FOREVER)].drop_duplicates("snapshot_id")
+    prints = prints[_is_seen_after(prints, points)]
     kept = ["snapshot_id", "host", "name", "captured_ns", "time_ns", "margin_ns", "form", "is_whole", "speaker_ip"]
     pairs = prints[kept].merge(
         seen.assign(speaker_ip=seen["receiver_ip"]),
