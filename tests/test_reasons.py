@@ -1,5 +1,7 @@
 """Why each request was flooded, suppressed or learned: in the kernel's order, as far as captures and prints tell."""
 
+import struct
+
 import pandas as pd
 import pytest
 
@@ -124,3 +126,36 @@ def test_reasons_tell_what_lies_behind_them():
     learned = taught.loc[taught["reason"] == "gateway", "reason_detail"]
     assert len(learned) == 2
     assert learned.str.fullmatch(r"the VTEP then announced \S+, 5\d ms after the request: the exchange taught it").all()
+
+
+SCENARIOS = ("arp-flooded", "arp-learned-then-suppressed", "nd-linklocal-suppressed", "suppression-off")
+
+
+def cut(source, target, begin_ns):
+    """Write the records of a little-endian microsecond pcap from a moment on."""
+    octets, at = source.read_bytes(), 24
+    kept = [octets[:24]]
+    while at + 16 <= len(octets):
+        second, microsecond, size = struct.unpack_from("<III", octets, at)
+        is_kept = second * 1_000_000_000 + microsecond * 1_000 >= begin_ns
+        kept.append(octets[at : at + 16 + size] * is_kept)
+        at += 16 + size
+    target.write_bytes(b"".join(kept))
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("share", [0.3, 0.5])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_captures_that_begin_later_claim_no_missing_route(name, share, tmp_path):
+    """With the start cut off, sessions were up before: without a print nobody can say that a route was not in force."""
+    folder = SHARED / "captures" / name
+    times = [(one.first_ns, one.last_ns) for one in evpn_pcap.analyze([folder]).captures]
+    first, last = min(time for time, _ in times), max(time for _, time in times)
+    for file in folder.glob("*.pcap"):
+        cut(file, tmp_path / file.name, int(first + (last - first) * share))
+
+    rows = evpn_pcap.analyze([tmp_path]).tables.resolutions
+
+    assert len(rows) > 1
+    assert not rows["route_state"].eq("not in force").any()
+    assert not rows["reason"].eq("no-neighbour").any()
