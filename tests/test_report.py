@@ -255,7 +255,7 @@ def test_routes_read_as_frr_prints_them():
     assert "*>i[2]:[0]:[48]:[bc:24:11:00:00:02]:[128]:[fe80::2]\n" in page
     assert "*>i[3]:[0]:[32]:[192.168.16.4]\n" in page
     assert "*>i[5]:[0]:[24]:[10.2.1.0]\n" in page
-    assert "RT:65001:10000 RT:65001:5001 ET:8 MM:1 Rmac:02:aa:bb:cc:dd:01\n" in page
+    assert "RT:65001:5001 RT:65001:10000 ET:8 MM:1 Rmac:02:aa:bb:cc:dd:01\n" in page
     assert page.index("192.168.16.4:2") < page.index("192.168.16.10:3")
 
 
