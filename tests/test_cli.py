@@ -232,11 +232,17 @@ def test_report_is_read_back(answers):
     assert "failed" in (answers / "summary.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["events", "flows", "routes", "resolutions", "clocks"])
-def test_stages_print_their_table(name, capsys):
-    """Each stage's command prints its table under its name."""
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        *((name, [name]) for name in ("events", "flows", "routes", "resolutions")),
+        ("clocks", ["clocks", "clock_pairs"]),
+    ],
+)
+def test_stages_print_their_table(name, tables, capsys):
+    """Each stage's command prints its table under its name; clocks also what each two hosts' frames say."""
     assert run([name, ONE_FILE, VM_ONLY, "--format", "json"]) == ExitStatus.PASS
-    assert list(json.loads(capsys.readouterr().out)) == ["schema_version", name]
+    assert list(json.loads(capsys.readouterr().out)) == ["schema_version", *tables]
 
 
 @pytest.mark.parametrize("name", ["packets", "events", "flows", "routes", "resolutions"])
