@@ -18,6 +18,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--update-samples", action="store_true", help="print what is found in each sample; overwrites nothing"
     )
+    parser.addoption(
+        "--every-pair", action="store_true", help="judge every pair of the real captures, not every third: +5 minutes"
+    )
 
 
 def pytest_collection_modifyitems(items):
