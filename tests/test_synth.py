@@ -183,10 +183,13 @@ TROUBLE = (
 )
 
 
+BROKEN = {"nd-message-invalid"}  # its story is messages that break RFC 4861
+
+
 @pytest.mark.tshark
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - BROKEN))
 def test_tshark_finds_nothing_wrong(name, tmp_path):
-    """No simulated frame is malformed, has a bad checksum, or is out of order in its TCP stream."""
+    """No simulated frame is malformed, has a bad checksum, or is out of order in its stream, save on purpose."""
     SCENARIOS[name]().write(tmp_path, form="pcapng")
     checks = [f"-o{layer}.check_checksum:TRUE" for layer in ("ip", "tcp", "udp")]
 
