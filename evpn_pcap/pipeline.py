@@ -46,13 +46,9 @@ def analyze_decoded(
     decoded: Sequence[Decoded], options: Options, failures: tuple[tuple[str, str], ...] = ()
 ) -> Analysis:
     """Explain every ARP and ND resolution that these decoded captures show."""
-    interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
-    packets = columns.PACKETS.concat([one.packets for one in decoded])
-    anchors = with_common_keys(columns.ANCHORS.concat([one.anchors for one in decoded]))
-    streams, stream_anomalies = join_streams(columns.SEGMENTS.concat([one.segments for one in decoded]))
-    updates, bgp_anomalies = decode_updates(streams)
+    interfaces, packets, anchors, oddities = _joined(decoded)
+    updates, bgp_oddities = updates_of(decoded)
 
-    oddities = columns.ANOMALIES.concat([one.anomalies for one in decoded])
     points = find_points(interfaces, packets, anchors, oddities, options)
     alignment = compare_clocks(anchors, points, options.reference)
     clocks = alignment.fits
@@ -68,7 +64,7 @@ def analyze_decoded(
     resolutions = resolve(events, covered, anchors, routes, sessions, snapshots, options)
     aftermaths = find_aftermaths(resolutions, events, anchors, points)
 
-    anomalies = columns.ANOMALIES.concat([oddities, stream_anomalies, bgp_anomalies, odd])
+    anomalies = columns.ANOMALIES.concat([oddities, bgp_oddities, odd])
     tables = Tables(
         interfaces,
         points,
@@ -100,11 +96,18 @@ def updates_of(decoded: Sequence[Decoded]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, ...]:
     """Return the clocks of the hosts of these decoded captures, and nothing else: what `align` needs."""
-    interfaces = columns.INTERFACES.concat([one.interfaces for one in decoded])
-    packets = columns.PACKETS.concat([one.packets for one in decoded])
-    anchors = with_common_keys(columns.ANCHORS.concat([one.anchors for one in decoded]))
-    oddities = columns.ANOMALIES.concat([one.anomalies for one in decoded])
+    interfaces, packets, anchors, oddities = _joined(decoded)
     return fit_clocks(anchors, find_points(interfaces, packets, anchors, oddities, options), options.reference)
+
+
+def _joined(decoded: Sequence[Decoded]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return INTERFACES, PACKETS, ANCHORS and ANOMALIES of all captures, each in one table."""
+    return (
+        columns.INTERFACES.concat([one.interfaces for one in decoded]),
+        columns.PACKETS.concat([one.packets for one in decoded]),
+        with_common_keys(columns.ANCHORS.concat([one.anchors for one in decoded])),
+        columns.ANOMALIES.concat([one.anomalies for one in decoded]),
+    )
 
 
 def _on_clock(snapshots: pd.DataFrame, clocks: tuple[ClockFit, ...]) -> pd.DataFrame:
