@@ -1,6 +1,5 @@
 """What is changed on the VTEPs of the lab's world: gateways, suppression, tables, routing; each one a deed."""
 
-import json
 import time
 from collections.abc import Callable
 
@@ -146,12 +145,6 @@ class Changes(Ground):
                 time.sleep(0.02)
             details["met"] = now
         return now
-
-    def has_neighbour(self, vtep: str, vnet: str, ip: str) -> bool:
-        """Whether a VTEP's SVI has a usable neighbour entry for an address, local or remote."""
-        printed = self.run(vtep, "ip", "-j", "neigh", "show", "to", ip, "dev", self.svi(vtep, vnet), check=False)
-        entries = json.loads(printed or "[]")
-        return any(one.get("lladdr") and not {"FAILED", "INCOMPLETE"} & set(one["state"]) for one in entries)
 
 
 def _ipv6(stage: Ground, vtep: str, vnet: str, on: bool) -> None:

@@ -94,10 +94,6 @@ class Ground:
         """Return the host of this name."""
         return name if isinstance(name, Host) else self._hosts[name]
 
-    def vtep_address(self, name: str) -> str:
-        """Return a hypervisor's underlay address."""
-        return routing.address(self.fabric, name)
-
     def bridge(self, vtep: str, vnet: str) -> str:  # noqa: ARG002  # the same on every VTEP of today's fabrics
         """Return the bridge that holds a segment's ports."""
         return bridges.bridge(self.fabric, self.fabric.vnet(vnet))
@@ -137,10 +133,6 @@ class Ground:
     def vtysh(self, host: str | Host, command: str) -> str:
         """Return what a host's vtysh prints."""
         return self.router(host).vtysh(command)
-
-    def frr_log(self, host: str | Host) -> Path:
-        """Return the log of a host's FRR daemons; it goes when the world ends."""
-        return self.router(host).log
 
     def emit(self, phase: str, what: str, details: dict[str, Any]) -> None:
         """Tell the callbacks."""

@@ -139,13 +139,6 @@ def send(namespace: str, interface: str, frame: bytes) -> None:
         out.send(frame)
 
 
-def targets_of(guest: Guest) -> Iterator[str]:
-    """Yield every address that a guest can be asked for."""
-    yield from guest.ipv4
-    yield from guest.ipv6
-    yield guest.link_local
-
-
 def _echo(opened: socket.socket, end: float) -> None:
     """Return each broadcast once: what came back from the fabric is known by its octets."""
     returned: set[tuple[bytes, int]] = set()
