@@ -1,6 +1,7 @@
 """`plot`: figures."""
 
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -27,12 +28,7 @@ def timeline(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words
 
     Example: evpn-pcap plot timeline captures/ -o timeline.svg
     """
-    file_type = _type_of(output)
-    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
-    from evpn_pcap.plots import picture, timeline  # matplotlib: only for figures
-
-    write_whole(output, picture(timeline.draw, analysis.tables, file_type))
-    return status
+    return _drawn("timeline", output, reading, scope, clock, gating, words)
 
 
 def clocks(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: Words, output: FigureFile) -> int:
@@ -40,12 +36,7 @@ def clocks(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: 
 
     Example: evpn-pcap plot clocks captures/ -o clocks.svg
     """
-    file_type = _type_of(output)
-    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
-    from evpn_pcap.plots import clocks, picture  # matplotlib: only for figures
-
-    write_whole(output, picture(clocks.draw, analysis.tables, file_type))
-    return status
+    return _drawn("clocks", output, reading, scope, clock, gating, words)
 
 
 def routes(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: Words, output: FigureFile) -> int:
@@ -53,12 +44,7 @@ def routes(reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: 
 
     Example: evpn-pcap plot routes captures/ -o routes.svg
     """
-    file_type = _type_of(output)
-    analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
-    from evpn_pcap.plots import picture, routes  # matplotlib: only for figures
-
-    write_whole(output, picture(routes.draw, analysis.tables, file_type))
-    return status
+    return _drawn("routes", output, reading, scope, clock, gating, words)
 
 
 def ladder(
@@ -76,11 +62,19 @@ def ladder(
 
     Example: evpn-pcap plot ladder 4 captures/ -o ladder.svg
     """
+    return _drawn("ladder", output, reading, scope, clock, gating, words, resolution_id=resolution_id)
+
+
+def _drawn(
+    figure: str, output: Path, reading: Reading, scope: Scope, clock: Clock, gating: Gating, words: Words, **of: int
+) -> int:
+    """Write one figure of plots/ to a file; `of` says what it is to be drawn of, where there is a choice."""
     file_type = _type_of(output)
     analysis, status, _ = analysis_of(reading, scope, clock, gating, words)
-    from evpn_pcap.plots import ladder, picture  # matplotlib: only for figures
+    from evpn_pcap.plots import picture  # matplotlib: only for figures
 
-    write_whole(output, picture(partial(ladder.draw, resolution_id=resolution_id), analysis.tables, file_type))
+    draw = import_module(f"evpn_pcap.plots.{figure}").draw
+    write_whole(output, picture(partial(draw, **of), analysis.tables, file_type))
     return status
 
 
