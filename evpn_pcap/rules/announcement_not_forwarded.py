@@ -23,7 +23,7 @@ import pandas as pd
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import Kind, Outcome, Rule, Severity, Tables
 from evpn_pcap.order import BEFORE, order
-from evpn_pcap.rules._found import gather
+from evpn_pcap.rules._found import gather, tuples
 
 HEARD_NS = 200_000_000  # after this an announcement would have been heard
 SOON_NS = 60_000_000_000
@@ -54,9 +54,8 @@ def find(tables: Tables) -> pd.DataFrame:
         missed.assign(
             subject=missed["target_ip"],
             detail=macs[0] + " announced " + missed["target_ip"] + ", frames went on to " + macs[1],
-            resolution_ids=pd.Series([(one,) for one in missed["id"]], index=missed.index, dtype="object"),
-            frame_ids=missed["frame_ids"]
-            + pd.Series([(one,) for one in missed["frame_id"]], missed.index, dtype="object"),
+            resolution_ids=tuples(missed["id"]),
+            frame_ids=missed["frame_ids"] + tuples(missed["frame_id"]),
             margin_ns=missed[["margin_ns", "margin_ns_sent"]].max(axis=1),
         )
     )

@@ -22,7 +22,7 @@ import pandas as pd
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import AnsweredBy, Rule, Severity, Tables
 from evpn_pcap.order import AFTER, BEFORE, order
-from evpn_pcap.rules._found import gather
+from evpn_pcap.rules._found import gather, tuples
 
 SETTLED_NS = 2_000_000_000
 READ = [
@@ -68,7 +68,7 @@ def find(tables: Tables) -> pd.DataFrame:
             + wrong["target_ip"]
             + ", the route says "
             + macs[1],
-            resolution_ids=pd.Series([(one,) for one in wrong["id"]], index=wrong.index, dtype="object"),
+            resolution_ids=tuples(wrong["id"]),
             frame_ids=wrong["frame_ids"] + wrong["frame_ids_route"],
             margin_ns=wrong[["margin_ns", "margin_ns_route"]].max(axis=1),
         )

@@ -21,7 +21,7 @@ import pandas as pd
 
 from evpn_pcap.model import AnsweredBy, Rule, Severity, Tables
 from evpn_pcap.order import AFTER, BEFORE, order
-from evpn_pcap.rules._found import gather
+from evpn_pcap.rules._found import gather, tuples
 
 READ = [
     "vni",
@@ -56,7 +56,7 @@ def find(tables: Tables) -> pd.DataFrame:
         wrong.assign(
             subject=wrong["ingress_vtep"],
             detail=wrong["ingress_vtep"] + " answered for " + wrong["target_ip"] + " with O=1",
-            resolution_ids=pd.Series([(one,) for one in wrong["id"]], index=wrong.index, dtype="object"),
+            resolution_ids=tuples(wrong["id"]),
             frame_ids=wrong["frame_ids"] + wrong["frame_ids_route"],
             margin_ns=wrong[["margin_ns", "margin_ns_route"]].max(axis=1),
         )

@@ -21,7 +21,7 @@ import pandas as pd
 
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import AnsweredBy, Kind, Outcome, RouteState, Rule, Severity, Tables
-from evpn_pcap.rules._found import gather
+from evpn_pcap.rules._found import gather, tuples
 
 NEAR_NS = 60_000_000_000
 
@@ -49,7 +49,7 @@ def find(tables: Tables) -> pd.DataFrame:
             + used["target_ip"]
             + " of "
             + owner,
-            resolution_ids=pd.Series([(one,) for one in used["id"]], index=used.index, dtype="object"),
+            resolution_ids=tuples(used["id"]),
             frame_ids=used["frame_ids"] + used["frame_ids_used"],
             margin_ns=used[["margin_ns", "margin_ns_used"]].max(axis=1),
         )

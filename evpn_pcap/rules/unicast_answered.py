@@ -20,7 +20,7 @@ References
 import pandas as pd
 
 from evpn_pcap.model import AnsweredBy, Kind, Outcome, Rule, Severity, Tables
-from evpn_pcap.rules._found import gather
+from evpn_pcap.rules._found import gather, tuples
 
 
 def find(tables: Tables) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def find(tables: Tables) -> pd.DataFrame:
         kept.assign(
             subject=kept["ingress_vtep"],
             detail=kept["ingress_vtep"] + " answered for " + kept["target_ip"],
-            resolution_ids=pd.Series([(one,) for one in kept["id"]], index=kept.index, dtype="object"),
+            resolution_ids=tuples(kept["id"]),
         )
     )
 
