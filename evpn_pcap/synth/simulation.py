@@ -42,6 +42,13 @@ class Simulation:
         """Let time pass."""
         self.now_ns += round(seconds * SECOND)
 
+    def begin(self) -> None:
+        """Plug every VM in, its address known, bring BGP up, and wait until all is quiet."""
+        for vm in self.fabric.vms:
+            self.connect(vm.name, vm.ip)
+        self.start_sessions()
+        self.wait(3)
+
     def start_sessions(self) -> None:
         """Bring up BGP between all VTEPs; what was announced before goes into their first tables."""
         self.now_ns = self._control.start(self.now_ns)

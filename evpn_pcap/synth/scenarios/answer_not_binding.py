@@ -9,10 +9,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(2, (1, 2, 2), clocks=CLOCKS, seed=117)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm3")
     lab.teach("pve1", lab.vm("vm2").ip, lab.vm("vm3").mac)
     lab.wait(1)

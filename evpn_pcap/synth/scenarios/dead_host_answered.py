@@ -9,10 +9,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(3, (1, 2, 3), clocks=CLOCKS, seed=22)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.ping("vm3", "vm1")
     lab.unplug("vm2")

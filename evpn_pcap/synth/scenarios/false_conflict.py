@@ -9,10 +9,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(2, (1, 2), clocks=CLOCKS, seed=26)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.wait(1)
     one = lab.vm("vm2")

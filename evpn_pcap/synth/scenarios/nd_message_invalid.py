@@ -12,10 +12,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(2, (1, 2), clocks=CLOCKS, seed=112)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.probe("vm1", lab.vm("vm1").link_local)
     lab.wait(1)
     vm2 = lab.vm("vm2")

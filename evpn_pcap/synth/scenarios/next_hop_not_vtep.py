@@ -10,10 +10,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(2, (1, 2), clocks=CLOCKS, seed=106, habits={"pve2": Habit(next_hop="192.168.16.250")})
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.wait(1)
     lab.traffic("vm1", "vm2", 5, 2000)

@@ -11,10 +11,7 @@ def record() -> Recording:
     habits = {"pve3": Habit(has_pmsi_tunnel=False)}
     fabric = small_fabric(3, (1, 2), clocks=CLOCKS, seed=108, habits=habits)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.wait(1)
     lab.traffic("vm1", "vm2", 5, 2000)

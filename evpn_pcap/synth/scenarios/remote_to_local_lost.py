@@ -9,10 +9,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(3, (1, 2, 3), clocks=CLOCKS, seed=31)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.traffic("vm1", "vm2", 5, 2000)
     lab.traffic("vm1", "vm3", 5, 2000)
     lab.ping("vm3", "vm1")

@@ -12,10 +12,7 @@ def record() -> Recording:
         3, (1, 2, 3), gateway=None, clocks=CLOCKS, seed=110, habits={"pve2": Habit(route_target=9999)}
     )
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.wait(1)
     lab.ping("vm1", "vm3")

@@ -10,10 +10,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(2, (1, 2), clocks=CLOCKS, seed=41, habits={"pve2": Habit(gateway_mac="bc:24:11:aa:aa:b2")})
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", fabric.gateway or "")
     lab.ping("vm1", "vm2")
     lab.move("vm1", "pve2", lab.vm("vm1").ip)

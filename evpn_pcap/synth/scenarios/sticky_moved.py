@@ -10,10 +10,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(3, (1, 3), clocks=CLOCKS, seed=103, habits={"pve1": Habit(is_sticky=True)})
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm2", "vm1")
     lab.wait(1)
     lab.move("vm1", "pve2", lab.vm("vm1").ip)

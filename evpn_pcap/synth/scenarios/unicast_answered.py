@@ -11,10 +11,7 @@ def record() -> Recording:
     habits = {"pve1": Habit(proxies_unicast=True, forwards_unicast=False)}
     fabric = small_fabric(2, (1, 2), clocks=CLOCKS, seed=119, habits=habits)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.wait(4)
     lab.refresh("vm1", "vm2")

@@ -11,10 +11,7 @@ def record() -> Recording:
     habits = {"pve2": Habit(label_shift_bits=4)}
     fabric = small_fabric(2, (1, 2), gateway=None, clocks=CLOCKS, seed=105, habits=habits)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm2", "vm1")
     lab.wait(1)
     lab.traffic("vm1", "vm2", 5, 2000)

@@ -10,10 +10,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(3, (1, 2, 3, 3), clocks=CLOCKS, seed=114, habits={"pve3": Habit(vxlan_flags=0)})
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.solicit_routers("vm3")
     lab.wait(1)

@@ -9,10 +9,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(3, (1, 2), clocks=CLOCKS, seed=30)
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm2", "vm1")
     lab.wait(1)
     address = lab.vm("vm1").ip

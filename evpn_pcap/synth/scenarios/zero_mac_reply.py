@@ -10,10 +10,7 @@ def record() -> Recording:
     """Return what everybody saw of it."""
     fabric = small_fabric(2, (1, 2), clocks=CLOCKS, seed=40, habits={"pve1": Habit(gateway_mac="00:00:00:00:00:00")})
     lab = Simulation(fabric)
-    for vm in fabric.vms:
-        lab.connect(vm.name, vm.ip)
-    lab.start_sessions()
-    lab.wait(3)
+    lab.begin()
     lab.ping("vm1", "vm2")
     lab.resolve("vm1", fabric.gateway or "")
     lab.wait(1)
