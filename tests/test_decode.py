@@ -46,6 +46,8 @@ AROUND = [
     "vxlan_reserved",
 ]
 
+SHORT_KEY_BYTES = 48  # a short key is made of no more (ANCHORS)
+
 
 def decoded(*records: Record, options: Options | None = None, notes=()) -> Decoded:
     return decode([batch(list(records)), file_end(notes=notes)], SOURCE, options or Options())
@@ -74,9 +76,14 @@ def test_a_cut_frame_says_nothing_that_the_whole_does_not_say(frame, kept):
     ]
     assert len(cut.packets) <= len(whole.packets)
     assert contradicted(cut.packets, whole.packets.head(len(cut.packets)), shown) == []
-    shown = [column.name for column in columns.ANCHORS.columns if column.name != "anchor_key"]
+    of_the_cut = {"anchor_key", "short_key", "key_bytes", "sample_level"}  # made of what was captured, and how much
+    shown = [column.name for column in columns.ANCHORS.columns if column.name not in of_the_cut]
+    same_frame = whole.anchors.head(len(cut.anchors))
     assert len(cut.anchors) <= len(whole.anchors)
-    assert contradicted(cut.anchors, whole.anchors.head(len(cut.anchors)), shown) == []
+    assert contradicted(cut.anchors, same_frame, shown) == []
+    assert (cut.anchors["key_bytes"] <= same_frame["key_bytes"]).all()
+    is_long = cut.anchors["key_bytes"] >= SHORT_KEY_BYTES
+    assert (cut.anchors["short_key"] == same_frame["short_key"])[is_long].all()
 
 
 @settings(max_examples=30, deadline=None)
