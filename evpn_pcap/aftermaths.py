@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
-from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import FOREVER, Kind, Role
+from evpn_pcap.points import TRAVEL_NS, at_points
 
 USE_NS = 3_000_000_000  # frames within this time after the request are its use
 REPLY_NS = 1_000_000_000  # so long must have been captured for "nothing came back"
-TRAVEL_NS = 50_000_000  # all sightings of one frame lie closer than this, beside the clocks' margins
 FLOW = ["source_ip", "destination_ip", "ip_protocol", "source_port", "destination_port"]
 BACK = ["destination_ip", "source_ip", "ip_protocol", "destination_port", "source_port"]
 
@@ -160,11 +159,7 @@ def _reached(sent: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) ->
     allowed = TRAVEL_NS + (both["margin_ns"] + both["margin_ns_first"]).where(~is_open, 0)
     both = both[is_open | ((both["time_ns"] - both["time_ns_first"]).abs() <= allowed)].assign(is_open=is_open)
     links = points[points["role"].isin([Role.VM, Role.TAP]) & points["station_mac"].notna()]
-    place = links[["capture_ids", "interface_index", "station_mac"]].explode("capture_ids")
-    place = place.rename(columns={"capture_ids": "capture"}).astype({"capture": "int64"})
-    both = both.assign(capture=capture_of(both["frame_id"].to_numpy())).merge(
-        place, on=["capture", "interface_index"], how="left", validate="many_to_one"
-    )
+    both = at_points(both, links, ["station_mac"])
     at_end = (both["station_mac"] == both["destination_mac"]).fillna(value=False)
     is_known = both["destination_mac"].isin(links["station_mac"])
     both = both.assign(at_end=at_end.to_numpy(bool), is_known=is_known.to_numpy(bool))

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
-from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import Kind
+from evpn_pcap.points import at_points
 
 ARP_REQUEST, ARP_REPLY = 1, 2
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
@@ -25,7 +25,7 @@ def find_events(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     names it). Returns EVENTS in order of time and frame.
     """
     rows = packets[(packets["stop_reason"] == "") & packets["protocol"].isin(["arp", "rarp", "nd"])]
-    rows = _with_points(rows, points)
+    rows = at_points(rows, points, ["point_id"])
     message, kind = _words(rows)
     rows = rows.assign(message=message, kind=kind)
     rows = rows[rows["message"] != ""].sort_values(["time_ns", "frame_id"], kind="stable")
@@ -50,14 +50,6 @@ _KEPT = (
     "outer_source_ip", "outer_destination_ip", "source_mac", "destination_mac", "is_multicast", "has_router_flag",
     "has_solicited_flag", "has_override_flag", "frame_key", "transmission_id",
 )  # fmt: skip
-
-
-def _with_points(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return packets with the vantage point that each was seen at."""
-    place = points[["point_id", "capture_ids", "interface_index"]].explode("capture_ids")
-    place = place.rename(columns={"capture_ids": "capture_id"}).astype({"capture_id": "int64"})
-    located = packets.assign(capture_id=capture_of(packets["frame_id"]))
-    return located.merge(place, on=["capture_id", "interface_index"], how="left", validate="many_to_one")
 
 
 def _words(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

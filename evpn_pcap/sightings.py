@@ -11,9 +11,8 @@ import pandas as pd
 
 from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import FOREVER
+from evpn_pcap.points import TRAVEL_NS
 
-# One transmission reaches all its vantage points within this time; Linux repeats a request after 1 s.
-TRAVEL_NS = 50_000_000
 # What makes two records at one place two transmissions: one file, one interface, one copy.
 PLACE = ["capture_id", "interface_index", "direction", "outer_source_ip", "outer_destination_ip"]
 

@@ -11,7 +11,7 @@ from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "evpn_pcap"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHARED = {"columns", "table", "model", "errors", "addresses", "moments", "order"}
+SHARED = {"columns", "table", "model", "errors", "addresses", "moments", "order", "points"}
 STAGES = {
     *("aftermaths", "aligned", "clocks", "decode", "events", "flows", "resolutions", "routes"),
     *("sightings", "sources", "streams", "summary", "tshark", "vantage"),
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "model": {"table"},
     "moments": {"errors"},
     "order": {"model"},
+    "points": {"addresses"},
     "pipeline": STAGES | SHARED | {"reading", "rules"},
     "reading": {"sources", "decode", "tshark"} | SHARED,
     "report": SHARED | {"__init__"},

@@ -8,10 +8,11 @@ VM's link is ORIGIN or INGRESS for what the VM sends. Where nothing tells, the b
 import numpy as np
 import pandas as pd
 
-from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import Role
+from evpn_pcap.points import at_points
 
 ORIGIN, INGRESS, EGRESS, END = 0, 1, 3, 4
+OF_POINT = ["role", "vtep_ip", "station_mac"]
 
 
 def locate(anchors: pd.DataFrame, points: pd.DataFrame, hosts: tuple[str, ...]) -> pd.DataFrame:
@@ -20,15 +21,11 @@ def locate(anchors: pd.DataFrame, points: pd.DataFrame, hosts: tuple[str, ...]) 
     Reads POINTS: capture_ids, interface_index, role, vtep_ip, station_mac. Frames of hosts that
     are not in `hosts` are left out.
     """
-    place = points[["capture_ids", "interface_index", "role", "vtep_ip", "station_mac"]].explode("capture_ids")
-    place = place.rename(columns={"capture_ids": "capture"}).astype({"capture": "int64"})
-    located = anchors.assign(
-        capture=capture_of(anchors["frame_id"].to_numpy()),
-        host_number=pd.Index(hosts).get_indexer(pd.Index(anchors["host"])),
-    ).merge(place, on=["capture", "interface_index"], how="left", validate="many_to_one")
+    numbered = anchors.assign(host_number=pd.Index(hosts).get_indexer(pd.Index(anchors["host"])))
+    located = at_points(numbered, points, OF_POINT)
     earliest, latest = _bounds(located)
     located = located.assign(earliest=earliest, latest=latest)
-    return located.drop(columns=["capture", "role", "vtep_ip", "station_mac"]).query("host_number >= 0")
+    return located.drop(columns=OF_POINT).query("host_number >= 0")
 
 
 def _bounds(located: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

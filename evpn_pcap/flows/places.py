@@ -8,8 +8,8 @@ path reads as an engineer draws it: vm1, pve1's tap, pve1's underlay, pve4's und
 import numpy as np
 import pandas as pd
 
-from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import Role
+from evpn_pcap.points import at_points
 
 ONE_TRANSMISSION_NS = 20_000_000  # all sightings of one transmission at one point lie closer than this
 TOGETHER_NS = 1_000  # stamps this close are one stamp, cut to microseconds in one file and not in the other
@@ -80,11 +80,7 @@ def _located(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     The machine on a link, and a VTEP that talks itself, are the path's ends; a VTEP that
     encapsulates, and the hypervisor's end of a link, stand one step inside. Elsewhere: the whole path.
     """
-    place = points[["capture_ids", "interface_index", *OF_POINTS]].explode("capture_ids")
-    place = place.rename(columns={"capture_ids": "capture"}).astype({"capture": "int64"})
-    located = anchors.assign(capture=capture_of(anchors["frame_id"].to_numpy())).merge(
-        place, on=["capture", "interface_index"], how="inner", validate="many_to_one"
-    )
+    located = at_points(anchors, points, OF_POINTS, how="inner")
     is_inside = located["outer_source_ip"].notna().to_numpy()
     is_hypervisor = true(located["is_hypervisor"])
     depth = {}

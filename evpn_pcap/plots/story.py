@@ -12,9 +12,9 @@ import pandas as pd
 
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import FOREVER, Role, Tables
+from evpn_pcap.points import TRAVEL_NS
 
 BEFORE_NS, AFTER_NS = 500_000_000, 3_000_000_000  # UPDATEs this long before the request, and after it
-TRAVEL_NS = 50_000_000  # all sightings of one frame lie closer than this, beside the clocks' margins
 REQUEST, ANSWER, FIRST, BACK, UPDATE = "request", "answer", "first frame", "what came back", "UPDATE"
 SEEN = ["host", "time_ns", "margin_ns", "outer_source_ip", "outer_destination_ip"]
 ONE_UPDATE = ["sender_ip", "receiver_ip", "sequence"]

@@ -7,10 +7,10 @@ import pandas as pd
 
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import FOREVER, Analysis
+from evpn_pcap.points import TRAVEL_NS
 from evpn_pcap.report.values import capture_names, frame_text
 
 BEFORE_NS, AFTER_NS = 500_000_000, 3_000_000_000  # UPDATEs this long before the request, and after it
-TRAVEL_NS = 50_000_000  # all sightings of one frame lie closer than this, beside the clocks' margins
 MAC_IP = 2
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import FOREVER, Role
+from evpn_pcap.points import at_points
 
 MAC_IP_ROUTE = 2
 OWN_LINK = ""  # in place of a VTEP: seen on the machine's own link, wherever that is
@@ -75,10 +75,7 @@ def _of_events(events: pd.DataFrame) -> pd.DataFrame:
 
 def _of_anchors(anchors: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """Return ordinary frames with their source address."""
-    place = points[["point_id", "capture_ids", "interface_index"]].explode("capture_ids")
-    place = place.rename(columns={"capture_ids": "capture_id"}).astype({"capture_id": "int64"})
-    located = anchors.assign(capture_id=capture_of(anchors["frame_id"]))
-    located = located.merge(place, on=["capture_id", "interface_index"], how="left", validate="many_to_one")
+    located = at_points(anchors, points, ["point_id"])
     kept = [
         "point_id",
         "host",

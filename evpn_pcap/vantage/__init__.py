@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
-from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import FOREVER, Capture, Options, Role
+from evpn_pcap.points import at_points
 from evpn_pcap.vantage.stations import find_stations, forwarding_hosts
 from evpn_pcap.vantage.vteps import vtep_addresses
 
@@ -139,11 +139,8 @@ def _frames(packets: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) 
         ],
         ignore_index=True,
     )
-    place = points[["point_id", "capture_ids", "interface_index", "link_type"]].explode("capture_ids")
-    place = place.rename(columns={"capture_ids": "capture_id"}).astype({"capture_id": "int64"})
-    place = place.assign(is_cooked=place.pop("link_type").isin(COOKED_LINK_TYPES))
-    frames = frames.assign(capture_id=capture_of(frames["frame_id"]), is_encapsulated=frames["vni"].notna())
-    return frames.merge(place, on=["capture_id", "interface_index"], how="left", validate="many_to_one")
+    cooked = points.assign(is_cooked=points["link_type"].isin(COOKED_LINK_TYPES))
+    return at_points(frames.assign(is_encapsulated=frames["vni"].notna()), cooked, ["point_id", "is_cooked"])
 
 
 def _asked_and_told(packets: pd.DataFrame) -> dict[str, pd.Series]:
