@@ -99,7 +99,8 @@ def score(folder: Path, truth_folder: Path | None = None) -> Score:
     result.findings = Counter(finding.name for finding in analysis.findings)
     result.disagreements = tuple(truth["disagreements_between_witnesses"])
     table = analysis.tables.resolutions
-    rows = [_words(row) for row in table.to_dict("records")]
+    columns = [str(name) for name in table.columns]
+    rows = [_words(dict(zip(columns, row, strict=True))) for row in table.itertuples(index=False, name=None)]
     kept = {capture.capture_id: _snaplen(folder / capture.name) for capture in analysis.captures}
     hidden = ["nd"] if "not icmp6" in truth["capture"].get("filter", "") else []
     true_rows, others = _true_resolutions(truth), _true_others(truth)
@@ -111,7 +112,7 @@ def score(folder: Path, truth_folder: Path | None = None) -> Score:
             for capture in analysis.captures
             for places in [{place for place in one["seen_at"] if _octets(one, place) <= kept[capture.capture_id]}]
         )
-    judged = {"resolutions": [], "others": []}
+    judged: dict[str, list[Row]] = {"resolutions": [], "others": []}
     for row in rows:
         is_told = row["kind"] == "resolution" and row["requester_mac"] in guests
         judged["resolutions" if is_told else "others"].append(row)
@@ -181,7 +182,9 @@ def _octets(true_row: Row, place: str) -> int:
 
 def _is_captured(capture: Capture, shown_ns: int, places: set[str]) -> bool:
     """Return whether a capture was listening at one of the interfaces that a frame passed, when it did."""
-    if capture.first_ns is None or not capture.first_ns - EDGE_NS <= shown_ns <= capture.last_ns + EDGE_NS:
+    if capture.first_ns is None or capture.last_ns is None:
+        return False
+    if not capture.first_ns - EDGE_NS <= shown_ns <= capture.last_ns + EDGE_NS:
         return False
     is_whole = capture.point.startswith(("any", "several"))
     return any(
@@ -213,19 +216,19 @@ def _compare(result: Score, true_rows: list[Row], rows: list[Row]) -> None:
     result.rows = len(true_rows)
     for true_row in true_rows:
         near = [row for row in free[_key(true_row)] if _distance_ns(row, true_row) <= _reach_ns(row)]
-        if near:
-            row = min(near, key=lambda one: _distance_ns(one, true_row))
-            free[_key(true_row)].remove(row)
-            word = _judge(row, true_row)
-            result.claims.append((row["outcome"], row["answered_by"]))
+        found = min(near, key=lambda one: _distance_ns(one, true_row)) if near else None
+        if found:
+            free[_key(true_row)].remove(found)
+            word = _judge(found, true_row)
+            result.claims.append((found["outcome"], found["answered_by"]))
         else:
-            row, word = None, "missing" if true_row["is_seen"] else "unseen"
+            word = "missing" if true_row["is_seen"] else "unseen"
             result.claims.append((word, ""))
         result.counts[word] += 1
-        if word == "undecided":
-            result.reasons[row["undecided_reason"]] += 1
+        if found and word == "undecided":
+            result.reasons[found["undecided_reason"]] += 1
         if word in ("wrong", "undecided", "missing"):
-            result.told.append(_told(word, true_row, row))
+            result.told.append(_told(word, true_row, found))
     for row in (one for left in free.values() for one in left):
         result.counts["surplus"] += 1
         result.told.append(_told("surplus", None, row))
@@ -256,9 +259,9 @@ def _compare_others(result: Score, true_rows: list[Row], rows: list[Row]) -> Non
 
 def _told(word: str, true_row: Row | None, row: Row | None) -> str:
     """Return a line about one row: what the truth has, what the program says."""
-    one = true_row or row
+    one: Row = true_row or row or {}
     who = f"{one['protocol']} {one['requester_mac']} -> {one['target_ip']}"
-    when = f"{true_row['t_ns'] / 1e9:.6f}" if true_row else f"{row['time_ns'] / 1e9:.6f}"
+    when = f"{(true_row['t_ns'] if true_row else one['time_ns']) / 1e9:.6f}"
     names = ("outcome", "answered_by", "is_flooded", "reason", "undecided_reason", "id")
     truth, said = ({name: part[name] for name in names if name in part} if part else None for part in (true_row, row))
     return f"{word}: {when} {who}: truth {truth}, program {said}"

@@ -166,7 +166,8 @@ def _skew_pcap(octets: bytearray, stamp: Stamp, source: Path) -> None:
 
 
 def _skew_pcapng(octets: bytearray, stamp: Stamp) -> None:
-    at, order, ticks = 0, "<", []
+    at, order = 0, "<"
+    ticks: list[tuple[int, int]] = []
     while at + 12 <= len(octets):
         kind = struct.unpack_from(f"{order}I", octets, at)[0]
         if kind == PCAPNG_SECTION:

@@ -79,8 +79,9 @@ def held(macips: Iterable[Macip]) -> dict[tuple[str, int, str], list[tuple[int, 
 
 
 def _ns(stamp: re.Match[str]) -> int:
-    *date, micros = (int(part) for part in stamp.groups())
-    return int(datetime(*date, tzinfo=UTC).timestamp()) * 1_000_000_000 + micros * 1000
+    year, month, day, hour, minute, second, micros = (int(part) for part in stamp.groups())
+    whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return int(whole.timestamp()) * 1_000_000_000 + micros * 1000
 
 
 def _macip(time_ns: int, host: str, line: str, found: re.Match[str]) -> Macip:

@@ -71,7 +71,7 @@ class Ring:
 
     def read(self) -> list[Seen]:
         """Return the frames that are ready, in the kernel's order."""
-        found = []
+        found: list[Seen] = []
         while True:
             at = self._slot * SLOT_BYTES
             status, _, kept, start, _, seconds, nanoseconds, _, _ = HEADER.unpack_from(self._memory, at)

@@ -42,13 +42,11 @@ class Snapshots:
             for name, line in _commands(sockets, with_text=with_text).items():
                 file = f"{host}@{begin_ns}-{name}"
                 with (self.folder / file).open("wb") as output:
-                    running.append((file, namespaces.popen(namespace, *line, stdout=output)))
-            for _, program in running:
+                    running.append((file, line, namespaces.popen(namespace, *line, stdout=output)))
+            for _, _, program in running:
                 program.wait()
             times = {"begin_ns": begin_ns, "end_ns": time.time_ns()}
-            self.index += [
-                {"file": file, "host": host, "program": program.args[2:]} | times for file, program in running
-            ]
+            self.index += [{"file": file, "host": host, "program": list(line)} | times for file, line, _ in running]
 
     def close(self) -> None:
         """Write the index beside the files."""
@@ -57,7 +55,7 @@ class Snapshots:
 
 def _commands(sockets: str, *, with_text: bool) -> dict[str, tuple[str, ...]]:
     vtysh = ("vtysh", "--vty_socket", sockets, "-c")
-    found = {f"{name}.json": (*vtysh, f"{command} json") for name, command in VTYSH.items()}
+    found: dict[str, tuple[str, ...]] = {f"{name}.json": (*vtysh, f"{command} json") for name, command in VTYSH.items()}
     found |= {f"{name}.json": line for name, line in KERNEL_JSON.items()}
     if with_text:
         found |= {f"{name}.txt": (*vtysh, command) for name, command in VTYSH.items()}
