@@ -294,6 +294,15 @@ def test_passed_on_routes_are_not_own(passed_on):
     assert ALICE not in set(routes.loc[routes["receiver_ip"] == routes["sender_ip"], "receiver_ip"])
 
 
+def test_reflected_back_routes_stay_own():
+    """What a reflector sends back to the speaker whose route it is neither enters its table nor makes it another's."""
+    back = {"originator_ip": ALICE, **BACK}
+    routes, _ = route_intervals(updates(advertise(10), advertise(11, **back), withdraw(20), withdraw(21, **BACK)))
+    at_alice = routes[routes["receiver_ip"] == ALICE]
+
+    assert (at_alice["sender_ip"].tolist(), spans(at_alice)) == ([ALICE], [(10, 20)])
+
+
 def sessions_of(*rows):
     _, sessions = route_intervals(updates(*rows))
     return sessions[["sender_ip", "receiver_ip", "first_ns", "complete_ns", "last_ns", "gap_count"]].to_numpy().tolist()

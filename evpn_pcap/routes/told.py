@@ -25,7 +25,7 @@ def received_messages(updates: pd.DataFrame) -> View:
     closing = updates[updates["action"].isin(CLOSING)]
     away = closing.assign(view_ip=closing["sender_ip"], peer_ip=closing["receiver_ip"], is_toward=False)
     toward = toward[(toward["action"] != "gap") & ~toward["sender_ip"].eq(toward["receiver_ip"]).fillna(value=False)]
-    rows = _once(pd.concat([toward, away], ignore_index=True), updates)
+    rows = _once(pd.concat([_without_own(toward, updates), away], ignore_index=True), updates)
     rows["peer_port"] = rows["sender_port"].where(rows["is_toward"], rows["receiver_port"])
     rows["view_port"] = rows["receiver_port"].where(rows["is_toward"], rows["sender_port"])
     ends = ["view_ip", "view_port", "peer_ip", "peer_port"]
@@ -37,6 +37,25 @@ def received_messages(updates: pd.DataFrame) -> View:
     rows["is_preexisting"] = ~(rows["action"].eq("open") | (rows["epoch"] > 0)).groupby(epoch).transform("any")
     rows["first_ns"] = rows["time_ns"].groupby(epoch).transform("min")
     return rows.reset_index(drop=True)
+
+
+def _without_own(toward: View, updates: pd.DataFrame) -> View:
+    """Return messages with those refused that a reflector sends back to the speaker whose routes they are.
+
+    The speaker knows them by its own identifier (RFC 4456, 8). A withdrawal does not say whose it was: then the
+    announcement of the same route does, or a route distinguisher made of the speaker's identifier.
+    """
+    opens = updates[updates["action"].eq("open") & updates["bgp_id_ip"].notna()]
+    own_id = toward["view_ip"].map(opens.drop_duplicates("sender_ip").set_index("sender_ip")["bgp_id_ip"])
+    own_id = own_id.astype("str").fillna(toward["view_ip"])
+    is_told = toward["action"].isin(TOLD)
+    comes_back = is_told & toward["originator_ip"].eq(own_id).fillna(value=False)
+    keys = ["view_ip", *KEY]
+    known = pd.MultiIndex.from_frame(toward.loc[comes_back, keys].astype("object").fillna(""))
+    asked = pd.MultiIndex.from_frame(toward[keys].astype("object").fillna(""))
+    own_rd = toward["rd"].str.replace(r":\d+$", "", regex=True) == own_id
+    is_taken_back = toward["action"].eq("withdraw") & (asked.isin(known) | own_rd.fillna(value=False))
+    return toward.assign(action=toward["action"].mask(comes_back | is_taken_back, "refused"))
 
 
 def _once(rows: View, updates: pd.DataFrame) -> View:
