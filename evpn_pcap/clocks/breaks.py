@@ -67,8 +67,9 @@ def _quantile(
 ) -> np.ndarray:
     """Return the low quantile (of sign * level) of each bin's chosen frames; nan where a bin has none."""
     chosen, group = sign * level[rows], number[rows]
-    order = np.lexsort((chosen, group))
-    chosen, group = chosen[order], group[order]
+    least = chosen.min(initial=0.0)
+    apart = chosen.max(initial=0.0) - least + 1
+    chosen = np.sort(group * apart + (chosen - least)) - group * apart + least  # groups are in order, and stay so
     first = np.searchsorted(group, np.arange(count))
     size = np.searchsorted(group, np.arange(count), side="right") - first
     at = np.minimum(first + (share * np.maximum(size - 1, 0)).astype(np.int64), len(chosen) - 1)

@@ -137,15 +137,16 @@ def _fitted(
 
     regimes = [fit(*span, rate) for span in spans]
     usual = _usual_rate(regimes, rate)
+    regimes = [one if one.is_sure else fit(*span, usual) for one, span in zip(regimes, spans, strict=True)]
     while True:  # first between the zones, then up to where each was found to end
-        regimes = [fit(*span, usual) for span in spans]
         found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
         edges = [float(x[0]), *(edge for _, border in found_breaks for edge in border), float(x[-1])]
         nearer = list(zip(edges[::2], edges[1::2], strict=True))
         is_left = [np.diff(np.searchsorted(x, span))[0] >= LEAST_REGIME for span in nearer]
         if all(is_left[1:-1]):
             break
-        spans = [span for number, span in enumerate(spans) if is_left[number] or number in (0, len(spans) - 1)]
+        chosen = [number for number, left in enumerate(is_left) if left or number in (0, len(spans) - 1)]
+        spans, regimes = [spans[number] for number in chosen], [regimes[number] for number in chosen]
     if found_breaks:
         nearer = [new if left else old for new, left, old in zip(nearer, is_left, spans, strict=True)]
         regimes = [fit(*span, usual) for span in nearer]

@@ -10,9 +10,9 @@ import numpy as np
 
 from evpn_pcap.clocks.smoothing import Smooth, smooth
 
-OBSERVATIONS = 40  # a direction
-EACH = 5  # frames an observation, at least
-FIRST_QUANTILE, QUANTILE = 0.3, 0.1
+OBSERVATIONS, LEAST_OBSERVATIONS = 40, 12  # a direction; fewer where frames are very few
+ENOUGH, EACH = 25, 5  # frames an observation, and at least: the fastest of many tells more than many of few
+FIRST_QUANTILE, QUANTILE = 0.3, 0.02
 SAMPLE = 4_000
 BEST = 40  # frames a direction that bounds rest on
 SURE_SPREADS = 4.0
@@ -156,7 +156,8 @@ def _observations(
     parts = []
     for rows, sign in ((is_upper, 1), (~is_upper, -1)):
         mine_x, mine = x[rows], sign * level[rows]
-        count = int(np.clip(len(mine) // EACH, 2, OBSERVATIONS))
+        least = np.clip(len(mine) // EACH, 2, LEAST_OBSERVATIONS)
+        count = int(np.clip(len(mine) // ENOUGH, least, OBSERVATIONS))
         each = len(mine) // count
         skip = (len(mine) - each * count) // 2
         block = np.sort(mine[skip : skip + each * count].reshape(count, each), axis=1)

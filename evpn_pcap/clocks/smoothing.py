@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WANDERS = 1e-5 * 8.0 ** np.arange(12)  # us^2/s^3: rates that change by 0.003 to 300 ppm in the root of a second
-SURE_SHARE = 0.8  # the wander is taken so great that this share of its likelihood lies below: bounds rest on it
+WANDERS = 1e-5 * 2.0 ** np.arange(0, 34, 1.5)  # us^2/s^3: rates that change by 0.003 to 300 ppm in the root of a second
+SURE_SHARE = 0.8  # bounds rest on a wander so great that this share of its likelihood lies below
 GATE = 3.0  # standard deviations after which an observation counts less
 ROUNDS = 3
 LEAST_NOISE_US = 0.5  # stamps are cut to a microsecond
+LIKE_SHARE = 0.1  # noise that changes by less need not be looked at again
 BY_MEDIAN = 1.4826  # standard deviation of a normal distribution, by its median deviation
 
 
@@ -24,23 +25,23 @@ class Smooth:
     origin: float
     times: np.ndarray  # of the observations, from the origin
     wander: float
-    inverse: np.ndarray  # of the observations' covariance
+    inverse: np.ndarray  # of the observations' covariance under that wander
     basis: np.ndarray  # level of each direction, and a trend: both unknown
     basis_covariance: np.ndarray
-    weights: np.ndarray
+    weights: np.ndarray  # of the likely course: the mean over all wanders by their likelihood
     trend: float
     misfit: float  # of the observations, in standard deviations of the model; at least 1
 
     def course(self, x: np.ndarray) -> np.ndarray:
         """Return the difference of the clocks at times x, up to a constant."""
-        return _kernel(x - self.origin, self.times) * self.wander @ self.weights + self.trend * (x - self.origin)
+        return np.asarray(_kernel(x - self.origin, self.times) @ self.weights + self.trend * (x - self.origin))
 
     def spread(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Return the standard deviation of course(x) - course(other), x in rows, other in columns."""
         points = np.concatenate([x, other]) - self.origin
         cross = _kernel(points, self.times) * self.wander
-        own = np.zeros((len(points), 3))
-        own[:, 2] = points
+        own = np.zeros((len(points), self.basis.shape[1]))
+        own[:, -1] = points
         carried = cross @ self.inverse
         rest = own - carried @ self.basis
         loose = rest @ self.basis_covariance
@@ -60,48 +61,70 @@ def smooth(times: np.ndarray, values: np.ndarray, is_upper: np.ndarray) -> Smoot
     """
     origin = float(times.min())
     t = times - origin
-    basis = np.stack([is_upper, ~is_upper, t], axis=1).astype(float)
-    basis = (
-        basis[:, [bool(is_upper.any()), bool((~is_upper).any()), True]]
-        if is_upper.all() or not is_upper.any()
-        else basis
-    )
+    levels = [one for one in (is_upper, ~is_upper) if one.any()]
+    basis = np.stack([*levels, t], axis=1).astype(float)
     unit = _kernel(t, t)
     base_noise = np.where(is_upper, _noise(t, values, is_upper), _noise(t, values, ~is_upper)) ** 2
     noise = base_noise.copy()
     for _ in range(ROUNDS):
-        covariance = WANDERS[:, None, None] * unit + np.diag(noise)
-        solved = np.linalg.solve(
-            covariance, np.broadcast_to(np.column_stack([basis, values]), (len(WANDERS), len(t), 4))
-        )
-        inner = basis.T @ solved[..., :3]
-        level = np.linalg.solve(inner, (basis.T @ solved[..., 3:]))
-        residual_weight = solved[..., 3] - (solved[..., :3] @ level)[..., 0]
-        misfit = residual_weight @ values
-        _, log_size = np.linalg.slogdet(covariance)
-        _, log_inner = np.linalg.slogdet(inner)
-        likelihood = -(log_size + log_inner + misfit) / 2
-        share = np.cumsum(np.exp(likelihood - likelihood.max()))
-        best = int(np.searchsorted(share / share[-1], SURE_SHARE))
-        residual = noise * residual_weight[best]
-        off = np.abs(residual) / np.sqrt(base_noise)
+        found = _posterior(unit, noise, basis, values)
+        off = np.abs(noise * found.residual_weight) / np.sqrt(base_noise)
         fresh = base_noise * np.maximum(off / GATE, 1) ** 2
-        if np.allclose(fresh, noise, rtol=0.1):
+        if np.all(np.abs(fresh - noise) <= LIKE_SHARE * noise):
             break
         noise = fresh
-    scale = max(1.0, float(misfit[best]) / max(1, len(t) - 3))
-    covariance = WANDERS[best] * unit + np.diag(noise)
-    inverse = np.linalg.inv(covariance)
+    scale = max(1.0, found.misfit / max(1, len(t) - basis.shape[1]))
     return Smooth(
         origin,
         t,
-        float(WANDERS[best]),
-        inverse,
+        found.wander,
+        found.inverse,
         basis,
-        np.linalg.inv(inner[best]),
-        residual_weight[best],
-        float(level[best, 2, 0]),
+        found.basis_covariance,
+        found.weights,
+        found.trend,
         float(np.sqrt(scale)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Posterior:
+    """What observations of known noise say; see Smooth. `residual_weight` and `misfit` are under the sure wander."""
+
+    wander: float
+    inverse: np.ndarray
+    basis_covariance: np.ndarray
+    weights: np.ndarray
+    trend: float
+    residual_weight: np.ndarray
+    misfit: float
+
+
+def _posterior(unit: np.ndarray, noise: np.ndarray, basis: np.ndarray, values: np.ndarray) -> _Posterior:
+    """Return the posterior for all wanders at once: one decomposition makes every covariance diagonal."""
+    root = 1 / np.sqrt(noise)
+    size, turned = np.linalg.eigh(unit * root[:, None] * root[None, :])
+    turned *= root[:, None]
+    flat = turned.T @ np.column_stack([basis, values])
+    variance = WANDERS[:, None] * np.maximum(size, 0)[None, :] + 1  # of each direction, for each wander
+    weighted = flat[None, :, :] / variance[:, :, None]
+    shared = flat.T @ weighted
+    inner, pull = shared[:, :-1, :-1], shared[:, :-1, -1:]
+    level = np.linalg.solve(inner, pull)
+    misfit = shared[:, -1, -1] - (pull * level).sum((1, 2))
+    likelihood = -(np.log(variance).sum(1) + np.linalg.slogdet(inner)[1] + misfit) / 2
+    share = np.exp(likelihood - likelihood.max())
+    share /= share.sum()
+    best = min(int(np.searchsorted(np.cumsum(share), SURE_SHARE)), len(share) - 1)
+    residual = weighted[:, :, -1] - (weighted[:, :, :-1] @ level)[:, :, 0]
+    return _Posterior(
+        float(WANDERS[best]),
+        (turned / variance[best]) @ turned.T,
+        np.linalg.inv(inner[best]),
+        turned @ ((share * WANDERS) @ residual),
+        float(share @ level[:, -1, 0]),
+        turned @ residual[best],
+        float(misfit[best]),
     )
 
 
