@@ -12,20 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from samples.lab import usermode
+from samples.lab.board import skewed
 from samples.lab.capturing import WAYS, Recorder
 from samples.lab.fabric import FABRICS
 from samples.lab.namespaces import CommandError
 from samples.lab.routing import FabricDownError
 from samples.lab.scenarios import SCENARIOS
-from samples.lab.score import HEADER, Score, score, table
-from samples.lab.skew import captures_in, host_of, random_clocks, skew_folder
+from samples.lab.score import HEADER, Score, score
 from samples.lab.story import Scenario
 from samples.lab.truth import make_truth
 from samples.lab.witness import Witnesses
 from samples.lab.world import World
 
 LONG_S = 120
-SEED = 7  # of the clock errors: the same in every run
 
 
 def run(scenario: Scenario, fabric: str, folder: Path, *, log: bool = False) -> dict:
@@ -42,16 +41,6 @@ def run(scenario: Scenario, fabric: str, folder: Path, *, log: bool = False) -> 
     return truth
 
 
-def skewed(folder: Path, truth: dict) -> Path:
-    """Write a run's captures a second time, with clock errors, and return the folder."""
-    target = folder.with_name(f"{folder.name}-skewed")
-    shutil.rmtree(target, ignore_errors=True)
-    begin_ns, end_ns = (round(truth[name] * 1_000_000) * 1000 for name in ("lab_start", "lab_end"))
-    hosts = sorted({host_of(path) for path in captures_in(folder)})
-    skew_folder(folder, target, random_clocks(hosts, SEED, begin_ns, end_ns))
-    return target
-
-
 def main() -> None:
     """Run scenarios in a real fabric and print the scoreboard."""
     asked = _arguments()
@@ -61,19 +50,17 @@ def main() -> None:
     scores: list[Score] = []
     for scenario, fabric, name in chosen:
         folder = asked.out / name
-        truth = _driven(scenario, fabric, folder, name, asked)
+        _drive(scenario, fabric, folder, name, asked)
         if asked.drive:
             continue
         one = score(folder)
         scores.append(one)
         _print(one)
         if asked.skew:
-            other = score(skewed(folder, truth), folder)
+            other = score(skewed(folder), folder)
             other.compare(one)
             scores.append(other)
             _print(other)
-    if asked.table:
-        asked.table.write_text(table(scores), encoding="utf-8")
     total = sum(one.rows for one in scores)
     if asked.drive:
         return
@@ -81,17 +68,17 @@ def main() -> None:
     sys.exit(any(one.is_bad for one in scores))
 
 
-def _driven(scenario: Scenario, fabric: str, folder: Path, name: str, asked: argparse.Namespace) -> dict:
-    """Run a scenario here, or in a kernel that can where this one cannot; return its truth."""
+def _drive(scenario: Scenario, fabric: str, folder: Path, name: str, asked: argparse.Namespace) -> None:
+    """Run a scenario here, or in a kernel that can where this one cannot."""
     reason = usermode.missing(FABRICS[fabric])
     if not reason:
-        return run(scenario, fabric, folder, log=asked.log)
+        run(scenario, fabric, folder, log=asked.log)
+        return
     print(f"{fabric}: this kernel says {reason!r}; in user-mode Linux", file=sys.stderr)
     log = ["--log"] if asked.log else []
     status = usermode.run("-m", "samples.lab", name, "--out", str(asked.out.resolve()), "--drive", *log)
     if status:
         sys.exit(status)
-    return json.loads((folder / "truth.json").read_text(encoding="utf-8"))
 
 
 def _arguments() -> argparse.Namespace:
@@ -103,7 +90,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--skew", action="store_true", help="analyze each run a second time, with clock errors")
     parser.add_argument("--drive", action="store_true", help="drive, capture and witness only; analyze nothing")
     parser.add_argument("--log", action="store_true", help="tell every deed")
-    parser.add_argument("--table", type=Path, help="write the scoreboard there, as README.md has it")
     parser.add_argument("--list", action="store_true", help="tell which scenarios, fabrics and ways there are")
     asked = parser.parse_args()
     if asked.list:

@@ -77,7 +77,7 @@ def _counts(truth: Row) -> list[Count]:
         found += [Count(row["t_ns"], vm, f"ens19:{kind}:in") for vm in row["delivered_to"]]
         copies = [vtep_of[copy.partition(">")[0]] for copy in row["underlay_copies"]]
         found += [Count(row["t_ns"], vtep, f"ens18:vxlan_{kind}:out") for vtep in copies]
-        answers = row.get("answers", ())
+        answers = row.get("answers", ()) if sender else ()  # what an SVI receives is not counted
         found += [Count(one["t_ns"], sender, f"ens19:{KINDS[row['protocol'], False]}:in") for one in answers]
     for one in truth["unasked_answers"]:
         kind = KINDS["nd" if ":" in one["address"] else "arp", False]

@@ -39,6 +39,13 @@ class CaptureWay:
     ending: signal.Signals = signal.SIGINT
     is_late: bool = False  # begins at the story's `begin_captures`, not with the fabric
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether such captures hold everything: every point, every frame, every octet, until the end."""
+        is_everywhere = set(EVERY_POINT) <= set(self.points)
+        is_all = not self.filter and self.ending == signal.SIGINT and "-s" not in self.options and not self.is_late
+        return is_everywhere and is_all
+
 
 WAYS = {
     way.name: way

@@ -146,6 +146,12 @@ class Changes(Ground):
             details["met"] = now
         return now
 
+    def until_aged(self, vm: str, seconds: float) -> bool:
+        """Wait until a guest's VTEP has forgotten its MAC, at most that long; return whether it has."""
+        guest = self.guests[vm]
+        table = ("bridge", "fdb", "show", "br", self.bridge(guest.vtep, guest.vnet))
+        return self.until(f"{vm} aged", lambda: guest.mac not in self.run(guest.vtep, *table), seconds)
+
 
 def _ipv6(stage: Ground, vtep: str, vnet: str, on: bool) -> None:
     device = f"net.ipv6.conf.{stage.svi(vtep, vnet)}"

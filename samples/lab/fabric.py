@@ -53,6 +53,7 @@ class Fabric:
     peering: str = "mesh"  # or "reflector": a host rr1 of its own
     vxlan_port: int = 4789
     l3_vni: int | None = 100001
+    also_shows: tuple[str, ...] = ()  # diagnoses that are true of it, whatever the story
 
     @property
     def vteps(self) -> tuple[str, ...]:
@@ -102,6 +103,7 @@ FABRICS = {
             name="ipv6-underlay",
             about="VXLAN and BGP over IPv6; flood lists by hand, no EVPN: VTEPs of FRR 8.4 are IPv4",
             underlay="ipv6",
+            also_shows=("flooded-before-type3",),  # nobody announces the VNI
             l3_vni=None,
         ),
         replace(

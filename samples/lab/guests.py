@@ -16,6 +16,7 @@ QUIET: dict[str, int | str] = {
     "net.ipv6.conf.all.disable_ipv6": 1,
     "net.ipv6.conf.default.disable_ipv6": 1,
 }
+FIRST_ONLY = ("disable_ipv6", "router_solicitations")  # until it boots; once, for its repeats come when they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def tap_name(vm: str) -> str:
 def make_nic(vm: Vm, namespace: str, wires: str) -> None:
     """Make the guest's NIC, up, without address and with IPv6 off, and its end of the wire."""
     wire = _wire(vm.name)
-    namespaces.write(namespace, {"net.ipv6.conf.default.disable_ipv6": 1})
+    namespaces.write(namespace, {f"net.ipv6.conf.default.{name}": 1 for name in FIRST_ONLY})
     namespaces.batch(
         wires,
         [

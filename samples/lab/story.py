@@ -16,7 +16,8 @@ class Scenario:
     name: str
     story: str
     drive: Callable[[World], None]
-    made_for: tuple[str, ...] = ()  # slugs of the diagnoses that it must bring out, and no others
+    made_for: tuple[str, ...] = ()  # slugs of the diagnoses that it must bring out
+    also_shows: tuple[str, ...] = ()  # what truly happens in it besides; nothing else may be found
     fabrics: tuple[str, ...] = ("proxmox",)  # where it can be driven
     capture: str = "each"
     seconds: int = 20

@@ -8,6 +8,7 @@ from typing import Any
 
 from samples.lab import bridges, updates
 from samples.lab.agreement import disagreements
+from samples.lab.answers import REPEAT_NS, answer, answer_svis
 from samples.lab.capturing import WAYS
 from samples.lab.neighbours import Neighbours
 from samples.lab.routing import address
@@ -17,10 +18,8 @@ from samples.lab.witness import Deed, Witnesses
 from samples.lab.witness.reading import UNSPECIFIED
 from samples.lab.world import World
 
-REPEAT_NS = 3_000_000_000  # requests within this of the last, without an answer between, are one resolution
 TRIGGER_NS = 20_000_000  # from the frame to the kernel's notice to zebra
 REQUESTS = ("arp-request", "ns")
-REPLIES = ("arp-reply", "na")
 Row = dict[str, Any]
 
 
@@ -43,7 +42,7 @@ class _Truth:
 
     def whole(self, scenario: Scenario, drops: dict[str, int], end_ns: int) -> Row:
         asked, announcements = self._asked_and_announced()
-        self._answer(asked)
+        self.unasked = answer(asked, self.journeys, list(self.taps))
         probes = [row for row in asked if row["is_unicast"]]
         resolutions = self._resolutions([row for row in asked if not row["is_unicast"]])
         truth = {
@@ -51,6 +50,7 @@ class _Truth:
             "fabric": self.fabric.name,
             "story": scenario.story,
             "made_for": list(scenario.made_for),
+            "also_shows": [*scenario.also_shows, *self.fabric.also_shows],
             "lab_start": _seconds(self.world.start_ns),
             "lab_end": _seconds(end_ns),
             "time_base": "one real clock for all files (CLOCK_REALTIME epoch seconds; t_ns the same in ns)",
@@ -148,33 +148,6 @@ class _Truth:
         own = {"mac": frame.source_mac, "crossed_fabric": bool(journey["underlay_copies"])}
         return _times(sent.time_ns) | row | own | journey
 
-    def _answer(self, asked: list[Row]) -> None:
-        """Give each request the answers that came before the guest asked for that address again."""
-        asked_by = defaultdict(list)
-        for row in asked:
-            asked_by[row["requester"], row["target"]].append(row)
-        self.unasked: list[Row] = []
-        for vm in self.taps:
-            for reply in self.journeys.received(vm):
-                frame = reply.frame
-                if frame.name not in REPLIES:
-                    continue
-                told = frame.target_ip if frame.name == "na" else frame.sender_ip
-                rows = asked_by[vm, told]
-                index = bisect_right(rows, reply.time_ns, key=lambda row: row["t_ns"]) - 1
-                source = self.journeys.source(reply)
-                answer = _times(reply.time_ns) | {
-                    "by": source.by,
-                    "mac": frame.told_mac,
-                    "flags": frame.flags,
-                    "came_over_underlay": source.came_over_underlay,
-                }
-                if index >= 0 and not frame.is_multicast and reply.time_ns - rows[index]["t_ns"] <= REPEAT_NS:
-                    delay_us = (reply.time_ns - rows[index]["t_ns"]) // 1000
-                    rows[index]["answers"].append(answer | {"delay_us": delay_us})
-                else:
-                    self.unasked.append(answer | {"vm": vm, "address": told})
-
     def _resolutions(self, asked: list[Row]) -> list[Row]:
         """Return one row for each request and its repeats."""
         groups: dict[tuple, list[list[Row]]] = defaultdict(list)
@@ -238,7 +211,8 @@ class _Truth:
                 "unicast": not sent.frame.is_multicast,
                 "crossed_fabric": bool(journey["underlay_copies"]),
             }
-            rows.append(_times(sent.time_ns) | row | journey)
+            rows.append(_times(sent.time_ns) | row | journey | {"answers": []})
+        answer_svis(rows, self.journeys)
         return rows
 
     def _macip_events(self) -> list[Row]:

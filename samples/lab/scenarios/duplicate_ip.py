@@ -31,7 +31,8 @@ SCENARIO = Scenario(
     "duplicate-ip",
     "two MACs behind two VTEPs answer for one address, and speak to the gateway in turn",
     drive,
-    made_for=("duplicate-ip", "gateway-primed"),
+    made_for=("duplicate-ip",),
+    also_shows=("gateway-primed",),
     fabrics=("proxmox", "vlan-aware", "reflector"),
     seconds=16,
 )

@@ -21,7 +21,8 @@ SCENARIO = Scenario(
     "echo",
     "a guest sends every broadcast back into the segment",
     drive,
-    made_for=("bum-echo", "no-svi-address"),
+    made_for=("bum-echo",),
+    also_shows=("no-svi-address",),
     fabrics=("proxmox", "vlan-aware"),
     seconds=14,
 )

@@ -21,7 +21,8 @@ SCENARIO = Scenario(
     "filtered",
     "MAC/IP routes arrive and are refused by policy: flooded although in force",
     drive,
-    made_for=("suppression-not-working", "unknown-unicast"),
+    made_for=("suppression-not-working",),
+    also_shows=("unknown-unicast",),
     fabrics=("proxmox", "vlan-aware"),
     seconds=14,
 )

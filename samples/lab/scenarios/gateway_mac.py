@@ -22,7 +22,8 @@ SCENARIO = Scenario(
     "gateway-mac",
     "the anycast gateway answers with two MACs; a guest that moved keeps the old one",
     drive,
-    made_for=("gateway-mac-differs", "stale-gateway-in-guest", "unknown-unicast"),
+    made_for=("gateway-mac-differs", "stale-gateway-in-guest"),
+    also_shows=("gateway-primed", "unknown-unicast"),
     fabrics=("proxmox", "vlan-aware", "reflector", "pair"),
     seconds=14,
 )

@@ -24,7 +24,7 @@ SCENARIO = Scenario(
     "learning-window",
     "asked for 0 to 150 ms after it was learned: flooded, then suppressed",
     drive,
-    made_for=("gateway-primed",),
+    also_shows=("gateway-primed",),
     fabrics=("proxmox", "vlan-aware", "reflector", "pair"),
     seconds=16,
 )

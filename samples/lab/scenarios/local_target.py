@@ -21,7 +21,7 @@ SCENARIO = Scenario(
     "local-target",
     "two guests behind one VTEP: flooded while unknown, then answered by the target, never by the overlay",
     drive,
-    made_for=("gateway-primed",),
+    also_shows=("gateway-primed",),
     fabrics=("proxmox", "vlan-aware", "ipv6-underlay", "reflector", "overlapping"),
     seconds=12,
 )

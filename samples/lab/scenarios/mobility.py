@@ -5,10 +5,13 @@ from functools import partial
 from samples.lab.story import FIRST, Scenario, elsewhere, ipv4, open_primed, prime, resolve_both
 from samples.lab.world import World
 
+ASKED_BACK_S = 5.5  # an SVI asks by unicast 5 s after use: over before the move, or it teaches the new VTEP at times
+
 
 def drive(world: World, how: str, accepts: bool) -> None:
     """Two suppressed guests; one moves away, is asked for in every phase, and moves back."""
     open_primed(world, "vm1", "vm2")
+    world.wait(ASKED_BACK_S)
     world.accept_untracked(FIRST, accepts)
     resolve_both(world, "vm1", "vm2")
     home = world.guests["vm2"].vtep
@@ -35,13 +38,26 @@ def _move_unheard(world: World) -> None:
     world.wait(0.5)
 
 
-def _scenario(name: str, story: str, how: str, accepts: bool, made_for: tuple[str, ...] = ()) -> Scenario:
-    fabrics = ("proxmox", "vlan-aware", "reflector", "port-8472")
-    return Scenario(name, story, partial(drive, how=how, accepts=accepts), made_for, fabrics, seconds=14)
+def _scenario(
+    name: str,
+    story: str,
+    how: str,
+    accepts: bool,
+    made_for: tuple[str, ...] = (),
+    also_shows: tuple[str, ...] = (),
+) -> Scenario:
+    fabrics = ("proxmox", "vlan-aware", "reflector", "port-8472", "overlapping")
+    return Scenario(name, story, partial(drive, how=how, accepts=accepts), made_for, also_shows, fabrics, seconds=20)
 
 
 SCENARIOS = (
-    _scenario("mobility-gratuitous", "a guest moves and announces itself", "gratuitous", accepts=True),
+    _scenario(
+        "mobility-gratuitous",
+        "a guest moves and announces itself",
+        "gratuitous",
+        accepts=True,
+        also_shows=("announcement-ignored",),  # although arp_accept is on
+    ),
     _scenario("mobility-rarp", "a guest moves, its QEMU sends a RARP", "rarp", accepts=True),
     _scenario("mobility-silent", "a guest moves without a word", "silent", accepts=True),
     _scenario(
@@ -49,6 +65,7 @@ SCENARIOS = (
         "a guest moves and announces itself; arp_accept and accept_untracked_na are off",
         "gratuitous",
         accepts=False,
-        made_for=("announcement-ignored", "anycast-reply-swallowed"),
+        made_for=("announcement-ignored",),
+        also_shows=("anycast-reply-swallowed",),
     ),
 )

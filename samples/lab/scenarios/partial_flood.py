@@ -23,7 +23,8 @@ SCENARIO = Scenario(
     "partial-flood",
     "one VTEP ignores another's inclusive multicast route: floods reach two of three",
     drive,
-    made_for=("partial-flood", "no-svi-address"),
+    made_for=("partial-flood",),
+    also_shows=("no-svi-address",),
     fabrics=("proxmox", "vlan-aware", "port-8472"),
     seconds=14,
 )

@@ -27,7 +27,7 @@ SCENARIO = Scenario(
     "routed",
     "echoes between two subnets over the L3 VNI, and within each over its own VNI",
     drive,
-    made_for=("anycast-reply-swallowed", "gateway-primed"),
+    also_shows=("anycast-reply-swallowed", "gateway-primed"),
     fabrics=("symmetric",),
     seconds=14,
 )

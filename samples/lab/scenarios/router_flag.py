@@ -27,7 +27,8 @@ SCENARIO = Scenario(
     "router-flag",
     "the owner says that it is a router, the proxy does not",
     drive,
-    made_for=("router-flag-lost", "gateway-primed"),
+    made_for=("router-flag-lost",),
+    also_shows=("gateway-primed",),
     fabrics=("proxmox", "vlan-aware", "reflector", "pair"),
     seconds=16,
 )

@@ -16,7 +16,8 @@ def drive(world: World, ageing_s: int) -> None:
     world.wait(0.5)
     world.age_after(FIRST, ageing_s)
     world.freeze("vm2")  # not even the SVI's probes are answered
-    world.wait(ageing_s + 8.0)
+    world.wait(ageing_s + 8.0)  # and as long as the kernel puts it off: its timer waits for a busy processor
+    world.until_aged("vm2", seconds=60.0)
     world.resolve("vm1", target)
     world.thaw("vm2")
     world.wait(2.2)
@@ -28,12 +29,11 @@ def drive(world: World, ageing_s: int) -> None:
 
 def _scenario(name: str, ageing_s: int, made_for: tuple[str, ...], fabrics: tuple[str, ...]) -> Scenario:
     story = f"a host falls silent, is withdrawn after {ageing_s} s and comes back"
-    return Scenario(name, story, partial(drive, ageing_s=ageing_s), made_for, fabrics, seconds=ageing_s + 20)
+    also = ("gateway-primed",)
+    return Scenario(name, story, partial(drive, ageing_s=ageing_s), made_for, also, fabrics, seconds=ageing_s + 20)
 
 
 SCENARIOS = (
-    _scenario("silent-aged", SHORT_S, ("gateway-primed",), ("proxmox", "vlan-aware", "reflector", "pair")),
-    _scenario(
-        "silent-aged-slow", USUAL_S, ("silent-host-aged", "gateway-primed"), ("proxmox",)
-    ),  # the kernel's own ageing time
+    _scenario("silent-aged", SHORT_S, (), ("proxmox", "vlan-aware", "reflector", "pair")),
+    _scenario("silent-aged-slow", USUAL_S, ("silent-host-aged",), ("proxmox",)),  # the kernel's own ageing time
 )

@@ -28,7 +28,8 @@ SCENARIO = Scenario(
     "suppression-off",
     "neigh_suppress off on one VTEP: flooded although the routes are in force",
     drive,
-    made_for=("suppression-not-working", "double-reply"),
+    made_for=("suppression-not-working",),
+    also_shows=("double-reply",),
     fabrics=("proxmox", "vlan-aware", "reflector", "port-8472", "overlapping", "pair"),
     seconds=14,
 )
