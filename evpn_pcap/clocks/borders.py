@@ -6,23 +6,38 @@ step, whose time is known to the gap between two frames; a mixture is a slew, or
 
 import numpy as np
 
+from evpn_pcap.clocks.cleaning import NEAR_US
 from evpn_pcap.clocks.curve import SLEW, STEP, Break
-from evpn_pcap.clocks.regime import Regime
+from evpn_pcap.clocks.regime import SURE_SPREADS, Regime
 
-LEAST_STEP_US = 60.0
-SOFT_PROBABILITY = 1e-3  # of the delays of frames that are taken for old or new because of these delays
+LEAST_STEP_US = 150.0  # a smaller one may as well be the queue that began or ended then
+TURN_PPM, TURN_SHARE = 10.0, 0.25  # a rate that changes by so much, and moves the clock by this share, made no step
+UNLIKELY = 6.5  # e to this: how much less likely a moment must be than the best one to be left out
+IMPOSSIBLE = 12.0  # and e to this what no delay explains
+UNFOUND_SHARE = 0.02  # of wrong matches, by chance as late as a right one
+MOST_LATE = 2  # around a step, that come later than both regimes know it
+FIRM = 3  # frames that only one regime allows: before and after so many nothing is in doubt
+PIECES = 8  # of equally many frames, that delays are told by
+FAST_SHARE = 0.15  # of the usual delay, that a frame may be faster than all seen
+LN_2 = 0.693
+TAIL_DECADES = 7.0  # in powers of e, that late frames spread over
+LEAST_PIECE_US = 2.0
 DELAY_US = 1_000.0  # a frame on its way when the clock was set shows what it was so much earlier or later
 USUAL_SHARE = 0.9  # of frames are as fast as what is usual
 HARDLY_EVER = 20.0  # times the slowest delay seen: as good as impossible
+EDGE_S = 1.0  # next to a break, over which a rate is read
 UNSEEN_US = 200.0  # a slew shows only once it has moved the clock this far
 
 Zone = tuple[float, float]
 
 
 def located(
-    x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, before: Regime, after: Regime, reach: float
+    x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, before: Regime, after: Regime, reach: float, wrong_share: float
 ) -> tuple[Break, Zone]:
-    """Return what happened between two regimes and, for the bounds, from when to when at most."""
+    """Return what happened between two regimes and, for the bounds, from when to when at most.
+
+    `wrong_share` is that of matches found to be wrong: so many times as many, a small share, was not found.
+    """
     first = np.searchsorted(x, max(before.start, before.stop - reach))
     end = np.searchsorted(x, min(after.stop, after.start + reach), side="right")
     rows = slice(int(first), int(end))
@@ -43,6 +58,9 @@ def located(
     misfit = np.concatenate([[0], np.cumsum(new)]) + old.sum() - np.concatenate([[0], np.cumsum(old)])
     split = int(np.argmin(misfit))
     stray = np.concatenate([np.flatnonzero(new[:split]), np.flatnonzero(old[split:]) + split])
+    neither = np.flatnonzero(impossible[0] & impossible[1])  # late ones, or what the clock showed on its way
+    if len(neither) > MOST_LATE:
+        stray = np.sort(np.concatenate([stray, neither]))
     is_old, is_new = np.flatnonzero(old[:split]), np.flatnonzero(new[split:]) + split
     start = float(near_x[is_old[-1]]) if len(is_old) else before.stop
     stop = float(near_x[is_new[0]]) if len(is_new) else after.start
@@ -52,10 +70,16 @@ def located(
     delay = DELAY_US * 1e-6
     if len(stray) > 1:  # neither regime holds there: a slew, or a clock set back that shows the same time twice
         start, stop = min(start, float(near_x[stray[0]])), max(stop, float(near_x[stray[-1]]))
-    is_step = abs(size) > LEAST_STEP_US and (len(stray) <= 1 or (stop - start) * 1e6 < 2 * abs(size))
+    is_turn = _turned_us(before, after, start, stop) > TURN_SHARE * abs(size)
+    is_step = abs(size) > LEAST_STEP_US and not is_turn and (len(stray) <= 1 or (stop - start) * 1e6 < 2 * abs(size))
     again = max(size, 0.0) * 1e-6  # a clock of a that is set back shows as much time twice
     if is_step and len(stray) <= 1:
-        soft = _narrowed(near_x, near_y, near_up, before, after, start, stop, size)
+        firm = is_old[-FIRM:][:1], is_new[:FIRM][-1:]  # one frame may be a wrong match
+        hard = (
+            float(near_x[firm[0][0]]) if len(is_old) else start,
+            float(near_x[firm[1][0]]) if len(is_new) else stop,
+        )
+        soft = _narrowed(near_x, near_y, near_up, before, after, hard, wrong_share)
     elif is_step:
         soft = float(near_x[np.flatnonzero(old)[-1]]), float(near_x[np.flatnonzero(new)[0]])
     else:
@@ -84,35 +108,65 @@ def _is_usual(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, regime: Regime
     return result
 
 
+def _turned_us(before: Regime, after: Regime, start: float, stop: float) -> float:
+    """Return how far the change of rate between two regimes may have moved the clock from `start` to `stop`."""
+    span = max(stop - start, EDGE_S)
+    old, new = before.estimate(np.array([start - span, start])), after.estimate(np.array([stop, stop + span]))
+    turn = abs(float(np.diff(new)[0] - np.diff(old)[0])) / span
+    return turn * (stop - start) if turn > TURN_PPM else 0.0
+
+
 def _narrowed(
     x: np.ndarray,
     y: np.ndarray,
     is_upper: np.ndarray,
     before: Regime,
     after: Regime,
-    start: float,
-    stop: float,
-    size: float,
+    hard: Zone,
+    wrong_share: float,
 ) -> Zone:
-    """Return the step's interval, also by frames that one regime allows but only with a delay hardly ever seen.
+    """Return the step's interval: between which frames it is likely, as both regimes explain their delays.
 
     After a step up, frames from a look slow under the regime before; before it, frames from b look
     slow under the regime after.
     """
-    at = np.flatnonzero((x > start) & (x < stop))
-    is_after = is_upper[at] == (size > 0)
-    late, early = at[is_after], at[~is_after][::-1]
-    rare = np.cumprod(_tail(x[late], y[late], before, is_up=size > 0))
-    if len(rare) and rare[-1] < SOFT_PROBABILITY:
-        stop = float(x[late[int(np.argmax(rare < SOFT_PROBABILITY))]])
-    rare = np.cumprod(_tail(x[early], y[early], after, is_up=size < 0))
-    if len(rare) and rare[-1] < SOFT_PROBABILITY:
-        start = float(x[early[int(np.argmax(rare < SOFT_PROBABILITY))]])
-    return min(start, stop), max(start, stop)
+    rows = (x >= hard[0]) & (x <= hard[1])
+    x, y, is_upper = x[rows], y[rows], is_upper[rows]
+    explained = np.zeros((2, len(x)))
+    for way, sign in ((is_upper, 1), (~is_upper, -1)):
+        delays = np.sort(np.concatenate([_delays(one, is_up=sign > 0) for one in (before, after)]))
+        if len(delays) > PIECES:
+            for number, one in enumerate((before, after)):
+                doubt = SURE_SPREADS * one.model.spread(x[way], np.array([one.stop, one.start])[[number]])[:, 0]
+                explained[number, way] = _log_density(sign * (y[way] - one.estimate(x[way])), doubt, delays)
+    explained = np.logaddexp(explained, np.log(wrong_share * UNFOUND_SHARE / NEAR_US))
+    old, new = explained
+    likelihood = np.cumsum(np.concatenate([[0.0], old - new]))[1:-1]  # of a step after each frame but the last
+    if not len(likelihood):
+        return hard
+    likely = np.flatnonzero(likelihood > likelihood.max() - UNLIKELY)
+    return float(x[likely[0]]), float(x[likely[-1] + 1])
 
 
-def _tail(x: np.ndarray, y: np.ndarray, regime: Regime, *, is_up: bool) -> np.ndarray:
-    """Return the share of the regime's frames that are as slow as each of these."""
-    room = (y - regime.model.course(x)) * (1 if is_up else -1)
-    sample = regime.upper_sample if is_up else regime.lower_sample
-    return (len(sample) - np.searchsorted(sample, room) + 1) / (len(sample) + 1)
+def _delays(regime: Regime, *, is_up: bool) -> np.ndarray:
+    """Return delays of ordinary frames, of which half the least round trip is taken off."""
+    return regime.upper_sample - regime.level if is_up else regime.lower_sample + regime.level
+
+
+def _log_density(delay: np.ndarray, doubt: np.ndarray, delays: np.ndarray) -> np.ndarray:
+    """Return how likely delays are (logarithm, each us) among `delays`, in order, that were seen; `doubt` in us.
+
+    Pieces of equally many, and a tail of any length that the slowest piece and what may yet come share.
+    """
+    edges = delays[np.linspace(0, len(delays) - 1, PIECES + 1).astype(np.int64)]
+    heights = 1 / PIECES / np.maximum(np.diff(edges), LEAST_PIECE_US)
+    usual = 3 * (edges[-2] - edges[0]) + edges[0]
+    late = (np.sum(delays > usual) + 1) / (len(delays) + 2)
+    slower = np.maximum(delay - edges[-2], 0.0)
+    # the median of the slowest piece tells the scale of an exponential tail
+    wide = max(float(delays[-(len(delays) // (2 * PIECES)) - 1] - edges[-2]) / LN_2, LEAST_PIECE_US)
+    tail = np.exp(-slower / wide) / wide / PIECES + late / TAIL_DECADES / (slower + wide)
+    piece = np.clip(np.searchsorted(edges[:-1], delay, side="right") - 1, 0, PIECES - 1)
+    density = np.where(piece == PIECES - 1, tail, heights[piece] + late / TAIL_DECADES / wide)
+    too_fast = np.maximum(edges[0] - delay - doubt - wide * FAST_SHARE, 0.0)
+    return np.asarray(np.log(density) - np.minimum(too_fast / (wide * FAST_SHARE), IMPOSSIBLE))

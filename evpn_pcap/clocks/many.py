@@ -38,6 +38,7 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
             return None
         keep[rows[believable(x[rows], y[rows], rate)]] = True
     mismatch_count = int((~keep).sum())
+    wrong_share = (mismatch_count + 1) / len(x)
     ends = float(x[0]), float(x[-1])
     x, y, is_upper = x[keep], y[keep], is_upper[keep]
     found = bins(x, y - rate * x, is_upper)
@@ -47,7 +48,7 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
     silences = _silences(x)
     rate += overall_rate(found)
     for attempt in range(MOST_ROUNDS):
-        regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, silences)
+        regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, silences, wrong_share)
         torn = [zone for regime in regimes if (zone := _torn(regime)) is not None]
         if not torn or attempt == MOST_ROUNDS - 1:
             break
@@ -124,6 +125,7 @@ def _fitted(
     rate: float,
     zones: list[Zone],
     silences: np.ndarray,
+    wrong_share: float,
 ) -> tuple[list[Regime], list[Zone], list[Break]]:
     """Return the regimes, where each gives way to the next, and what happened there."""
     spans = _spans(x, found, _merged([_inside(zone, x) for zone in zones]))
@@ -139,7 +141,7 @@ def _fitted(
     usual = _usual_rate(regimes, rate)
     regimes = [one if one.is_sure else fit(*span, usual) for one, span in zip(regimes, spans, strict=True)]
     while True:  # first between the zones, then up to where each was found to end
-        found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
+        found_breaks = [located(x, y, is_upper, a, b, reach, wrong_share) for a, b in pairwise(regimes)]
         edges = [float(x[0]), *(edge for _, border in found_breaks for edge in border), float(x[-1])]
         nearer = list(zip(edges[::2], edges[1::2], strict=True))
         is_left = [np.diff(np.searchsorted(x, span))[0] >= LEAST_REGIME for span in nearer]
@@ -150,7 +152,7 @@ def _fitted(
     if found_breaks:
         nearer = [new if left else old for new, left, old in zip(nearer, is_left, spans, strict=True)]
         regimes = [fit(*span, usual) for span in nearer]
-        found_breaks = [located(x, y, is_upper, a, b, reach) for a, b in pairwise(regimes)]
+        found_breaks = [located(x, y, is_upper, a, b, reach, wrong_share) for a, b in pairwise(regimes)]
     return regimes, [border for _, border in found_breaks], [one for one, _ in found_breaks]
 
 
