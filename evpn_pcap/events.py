@@ -18,13 +18,13 @@ MULTICAST_BIT = 1 << 40  # group bit of a MAC
 
 
 def find_events(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return what each ARP, RARP or ND frame says.
+    """Return what each ARP, RARP, ND or MLD frame says.
 
     Reads PACKETS with time_ns, margin_ns and transmission_id, and POINTS. A frame whose ARP or ND
     part was cut off, or whose operation is not known, says nothing and makes no row (ANOMALIES
     names it). Returns EVENTS in order of time and frame.
     """
-    rows = packets[(packets["stop_reason"] == "") & packets["protocol"].isin(["arp", "rarp", "nd"])]
+    rows = packets[(packets["stop_reason"] == "") & packets["protocol"].isin(["arp", "rarp", "nd", "mld"])]
     rows = at_points(rows, points, ["point_id"])
     message, kind = _words(rows)
     rows = rows.assign(message=message, kind=kind)
@@ -36,7 +36,7 @@ def find_events(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     speaks = is_answer & ~is_nd  # ARP answers and announcements speak about their sender
     data = {
         **{name: rows[name] for name in _KEPT},
-        "protocol": np.where(is_nd, "nd", "arp"),
+        "protocol": rows["protocol"].mask(is_rarp, "arp"),
         "requester_mac": rows["source_mac"].where(rows["message"] != "reply", _asker_mac(rows, is_nd)),
         "requester_ip": _requester_ip(rows, is_nd),
         "target_ip": rows["sender_ip"].where(speaks, rows["target_ip"]).where(~is_rarp),
@@ -75,8 +75,9 @@ def _words(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
             is_nd & (operation == ROUTER_SOLICITATION),
             is_nd & (operation == ROUTER_ADVERTISEMENT),
             is_nd & (operation == REDIRECT),
+            (rows["protocol"] == "mld").to_numpy(),
         ],
-        ["announcement", "request", "reply", "rs", "ra", "redirect"],
+        ["announcement", "request", "reply", "rs", "ra", "redirect", "mld"],
         "",
     )  # fmt: skip
     kind = np.select(

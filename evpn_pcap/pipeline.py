@@ -59,7 +59,7 @@ def analyze_decoded(
     routes, sessions = route_intervals(updates, printed)
     covered = _with_coverage(points, clocks)
     snapshots = with_agreement(printed, routes, sessions, covered)
-    routes = with_causes(routes, events, anchors, points, snapshots)
+    routes = with_causes(routes, sessions, events, anchors, points, snapshots)
     flows = find_flows(anchors, covered, alignment.margins)
     resolutions = resolve(events, covered, anchors, routes, sessions, snapshots, options)
     aftermaths = find_aftermaths(resolutions, events, anchors, points)

@@ -17,7 +17,7 @@ from evpn_pcap.addresses import ip_text
 BGP_PORT = 179
 ND_TYPES = frozenset(range(133, 138))  # RFC 4861, section 4: RS, RA, NS, NA, redirect
 NA_TYPE = 136
-MLD_TYPES = frozenset({130, 131, 132, 143})  # RFC 3810; to groups of one link, again and again
+MLD_TYPES = frozenset({130, 131, 132, 143})  # RFC 2710, 3.1; RFC 3810, 5
 # IGMP, OSPF, PIM, VRRP: they say the same again and again, or are answered on the way.
 NOT_ANCHORS = frozenset({2, 89, 103, 112})
 ETHERNET_BYTES = 14
@@ -280,6 +280,10 @@ def _icmp(found: Dissection, layer: Any, _: frozenset[int]) -> bool:
     found.is_anchor &= name == "icmp" or kind not in MLD_TYPES | ND_TYPES
     if name == "icmpv6" and kind in ND_TYPES:
         found.message = _neighbour_message(found, layer, kind)
+    elif name == "icmpv6" and kind in MLD_TYPES:
+        names = {"sender_ip": "source_ip", "destination_ip": "destination_ip", "hop_limit": "hop_limit"}
+        told = {name: found.ip[source] for name, source in names.items()}
+        found.message = {"protocol": "mld", "operation": kind} | told
     return True
 
 

@@ -258,14 +258,15 @@ def test_whatever_there_is_decodes(corpus_folder):
     "scenario", ["arp-flooded", "arp-learned-then-suppressed", "nd-linklocal-suppressed", "suppression-off"]
 )
 def test_tshark_finds_the_same_resolutions(captures_folder, scenario):
-    """ARP and ND rows are exactly the frames that tshark's display filter finds, in every real capture."""
+    """ARP, ND and MLD rows are exactly the frames that tshark's display filter finds, in every real capture."""
     files = sorted((captures_folder / scenario).glob("*.pcap"))
     sources = [Source(0, path, path.name, "host", "") for path in files]
     results = [decode(read_batches(source), source, Options()) for source in sources]
     before = [0, *accumulate(result.capture.packet_count for result in results)]
 
     merged = subprocess.run(["mergecap", "-a", "-w", "-", *files], capture_output=True, check=True).stdout
-    shown = ["tshark", "-n", "-r", "-", "-Y", "arp || icmpv6.type in {133..137}", "-T", "fields", "-e", "frame.number"]
+    wanted = "arp || icmpv6.type in {130..137, 143}"
+    shown = ["tshark", "-n", "-r", "-", "-Y", wanted, "-T", "fields", "-e", "frame.number"]
     expected = subprocess.run(shown, input=merged, capture_output=True, check=True).stdout
 
     found = []

@@ -343,11 +343,23 @@ def test_link_types_without_addresses(link_type, header):
 
 def test_frames_of_other_protocols_are_decoded_as_far_as_known():
     """802.3 frames and unknown EtherTypes and IP protocols count as decoded; only IP packets are anchors."""
-    report = ipv6(bytes([143]) + bytes(7), 58)
-    for frame in (ether(bytes(46), 0x0026), ether(bytes(46), 0x88CC), ether(ipv4(bytes(8), 89)), ether(report, IPV6)):
+    for frame in (ether(bytes(46), 0x0026), ether(bytes(46), 0x88CC), ether(ipv4(bytes(8), 89))):
         result = decoded(frame)
         assert (result.capture.decoded_count, len(result.packets), len(result.anchors)) == (1, 0, 0)
     assert len(decoded(ether(ipv4(bytes(8), 47))).anchors) == 1
+
+
+@pytest.mark.parametrize("kind", [130, 131, 132, 143])
+def test_multicast_listener_messages(kind):
+    """An MLD message is a row that says who sent it, behind a hop-by-hop header too, and no anchor."""
+    router_alert = bytes([58, 0, 5, 2, 0, 0, 1, 0])
+
+    result = decoded(ether(ipv6(router_alert + bytes([kind]) + bytes(23), 0), IPV6))
+
+    found = row(result.packets)
+    assert (found["protocol"], found["operation"]) == ("mld", kind)
+    assert found["source_mac"] is not None
+    assert len(result.anchors) == 0
 
 
 def test_directions_of_pcapng():

@@ -111,6 +111,25 @@ def test_other_key(key):
     assert sorted(spans(routes)) == [(10, FOREVER), (11, 20)]
 
 
+@pytest.mark.parametrize("begun", [(event(1, "start"), event(2, "open")), ()])
+def test_a_reflector_hands_back_what_it_was_told(begun):
+    """A route that comes back with the receiver's own identifier stays its own: told by itself, withdrawn by itself."""
+    told = (advertise(10), advertise(14, originator_ip=ALICE, **BACK), withdraw(20), withdraw(24, **BACK))
+
+    routes, _ = route_intervals(updates(*begun, *told))
+
+    rows = routes[["receiver_ip", "sender_ip", "advertised_ns", "withdrawn_ns"]].to_numpy().tolist()
+    assert rows == [[ALICE, ALICE, 10, 20], [BOB, ALICE, 10, 20]]
+
+
+def test_a_reflector_hands_back_a_withdrawal():
+    """Of a route from before the capture, whose withdrawal comes back, one end is known at each of both."""
+    routes, _ = route_intervals(updates(withdraw(20), withdraw(24, **BACK)))
+
+    rows = routes[["receiver_ip", "sender_ip", "withdrawn_ns", "is_preexisting"]].to_numpy().tolist()
+    assert rows == [[ALICE, ALICE, 20, True], [BOB, ALICE, 20, True]]
+
+
 def test_ethernet_segments_are_keyed_by_esi():
     """Two Ethernet segment routes that differ only in their ESI are two routes."""
     one = {"route_type": 4, "mac": None, "ip": ALICE, "esi": "a", "esi_key": "a"}
@@ -490,7 +509,7 @@ def events(*rows):
 
 def caused(told, *heard):
     """Return ALICE's own routes with what caused them, from UPDATES and EVENTS at her host."""
-    routes, _ = route_intervals(updates(event(1, "start"), event(2, "open"), *told))
+    routes, sessions = route_intervals(updates(event(1, "start"), event(2, "open"), *told))
     point = {
         "point_id": 0,
         "host": "alice",
@@ -499,7 +518,7 @@ def caused(told, *heard):
         "is_hypervisor": True,
         "capture_ids": (0,),
     }
-    found = with_causes(routes, events(*heard), NO_ANCHORS, rows_of(columns.POINTS, [point]), NO_PRINTS)
+    found = with_causes(routes, sessions, events(*heard), NO_ANCHORS, rows_of(columns.POINTS, [point]), NO_PRINTS)
     return found[found["receiver_ip"] == ALICE].reset_index(drop=True)
 
 
@@ -558,6 +577,23 @@ def test_no_trigger(frames):
     assert caused([advertise(T)], *frames)["trigger_frame_id"].isna().all()
 
 
+def test_an_earlier_frame_that_taught_nothing_is_no_trigger():
+    """Of frames of one kind, one shortly before the UPDATE made the VTEP announce the address, no earlier one."""
+    own = caused([advertise(T)], heard(T - 300_000_000), heard(T - 50_000_000, "10.2.1.9"))
+
+    assert own["trigger_delay_ns"].tolist() == [50_000_000]
+
+
+def test_a_new_sessions_table_has_no_triggers():
+    """What a session is told first was learned at any time before; what comes after its End-of-RIB has triggers."""
+    later = {"ip": "10.2.1.12"}
+    told = [advertise(T), event(T + 1, "end-of-rib"), advertise(T + SECOND, **later)]
+
+    own = caused(told, heard(T - 50_000_000), heard(T + SECOND - 50_000_000, requester_ip="10.2.1.12"))
+
+    assert own["trigger_frame_id"].isna().tolist() == [True, False]
+
+
 def test_any_frame_teaches_a_mac():
     """A MAC, and an address that is announced together with it, are announced for any frame of the MAC."""
     own = caused(
@@ -566,6 +602,17 @@ def test_any_frame_teaches_a_mac():
     )
 
     assert own["trigger_delay_ns"].tolist() == [50_400_000, 50_000_000]
+
+
+def test_a_multicast_listener_report_teaches_a_mac():
+    """A MAC that its machine's MLD report taught has that frame as its trigger; an address is not taught by one."""
+    own = caused(
+        [advertise(T, ip=None), advertise(T + 2 * SECOND)],
+        heard(T - 50_000_000, message="mld", protocol="mld", kind=None, requester_ip=None, target_ip=None),
+        heard(T + 2 * SECOND - 50_000_000, message="mld", protocol="mld", kind=None, requester_ip=None, target_ip=None),
+    )
+
+    assert own["trigger_delay_ns"].dropna().tolist() == [50_000_000]
 
 
 BOTH = [advertise(10), advertise(11, ip=None)]
@@ -599,9 +646,9 @@ def test_withdraw_reason(told, frames, reasons):
 def test_withdraw_reason_is_the_same_everywhere():
     """A receiver's row has the reason that the announcing VTEP's own row has; a lost session its own."""
     told = [*BOTH, withdraw(T), withdraw(T, ip=None), advertise(T + 9), event(T + 20, "reset")]
-    routes, _ = route_intervals(updates(event(1, "start"), event(2, "open"), *told))
+    routes, sessions = route_intervals(updates(event(1, "start"), event(2, "open"), *told))
 
-    found = with_causes(routes, events(), NO_ANCHORS, columns.POINTS.empty(), NO_PRINTS)
+    found = with_causes(routes, sessions, events(), NO_ANCHORS, columns.POINTS.empty(), NO_PRINTS)
     at_bob = found[found["receiver_ip"] == BOB]
 
     assert at_bob["withdraw_reason"].tolist() == ["unknown", "session lost", "unknown"]

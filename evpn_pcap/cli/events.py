@@ -7,7 +7,7 @@ from evpn_pcap.cli.write import folder_of
 
 
 def events(reading: Reading, scope: Scope, clock: Clock, gating: Gating, output: Output, words: Words) -> int:
-    """Print what was asked, answered and announced: every ARP, RARP and ND frame, on the common clock.
+    """Print what was asked, answered and announced: every ARP, RARP, ND and MLD frame, on the common clock.
 
     Example: evpn-pcap events captures/ --vni 5001
     """

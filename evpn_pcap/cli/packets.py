@@ -11,7 +11,7 @@ from evpn_pcap.cli.write import folder_of
 
 
 def packets(reading: Reading, scope: Scope, output: Output, words: Words) -> int:
-    """Print every ARP, RARP, ND and BGP frame, decoded; end with one line that accounts for every record.
+    """Print every ARP, RARP, ND, MLD and BGP frame, decoded; end with one line that accounts for every record.
 
     Example: evpn-pcap packets pve1-ens18.pcap --format csv > packets.csv
     """

@@ -48,7 +48,7 @@ INTERFACES = Table(
 
 PACKETS = Table(
     "PACKETS",
-    "one row per ARP, RARP or ND frame per capture, and per BGP frame",
+    "one row per ARP, RARP, ND or MLD frame per capture, and per BGP frame",
     (
         FRAME_ID,
         HOST,
@@ -56,14 +56,14 @@ PACKETS = Table(
         INTERFACE,
         DIRECTION,
         *LAYERS,
-        Column("protocol", WORD, "arp | rarp | nd | bgp"),
-        Column("operation", CODE, "ARP operation, or ICMPv6 type (133 RS, 134 RA, 135 NS, 136 NA, 137 redirect); missing for bgp"),
+        Column("protocol", WORD, "arp | rarp | nd | mld | bgp"),
+        Column("operation", CODE, "ARP operation, or ICMPv6 type (133 RS, 134 RA, 135 NS, 136 NA, 137 redirect; MLD: 130, 131, 132, 143); missing for bgp"),
         Column("sender_mac", MAC, "ARP sender hardware address; source link-layer address option of ND"),
-        Column("sender_ip", IP, "ARP sender protocol address; IPv6 source of ND; IP source of bgp"),
+        Column("sender_ip", IP, "ARP sender protocol address; IPv6 source of ND and MLD; IP source of bgp"),
         Column("target_mac", MAC, "ARP target hardware address; target link-layer address option of ND"),
         Column("target_ip", IP, "ARP target protocol address; target field of NS, NA and redirect; IP destination of bgp"),
-        Column("destination_ip", IP, "IPv6 destination of ND; missing for ARP"),
-        Column("hop_limit", CODE, "IPv6 hop limit of ND (RFC 4861: must be 255); IPv4 TTL or hop limit of bgp"),
+        Column("destination_ip", IP, "IPv6 destination of ND and MLD; missing for ARP"),
+        Column("hop_limit", CODE, "IPv6 hop limit of ND (RFC 4861: must be 255) and MLD; IPv4 TTL or hop limit of bgp"),
         Column("has_router_flag", FLAG, "R of an NA"),
         Column("has_solicited_flag", FLAG, "S of an NA"),
         Column("has_override_flag", FLAG, "O of an NA"),

@@ -50,7 +50,7 @@ POINTS = Table(
 
 EVENTS = Table(
     "EVENTS",
-    "one row per ARP, RARP or ND frame per vantage point: what was asked, answered or announced",
+    "one row per ARP, RARP, ND or MLD frame per vantage point: what was asked, answered or announced",
     (
         FRAME_ID,
         HOST,
@@ -59,9 +59,9 @@ EVENTS = Table(
         COMMON_TIME,
         MARGIN,
         Column("direction", WORD, "incoming | outgoing, where the capture says so"),
-        Column("protocol", WORD, "arp | nd"),
-        Column("message", WORD, "request | reply | announcement | rs | ra | redirect"),
-        Column("kind", WORD, "resolution | refresh | probe | announcement; missing for answers and router messages"),
+        Column("protocol", WORD, "arp | nd | mld"),
+        Column("message", WORD, "request | reply | announcement | rs | ra | redirect | mld (multicast listener message: a bridge learns the MAC)"),
+        Column("kind", WORD, "resolution | refresh | probe | announcement; missing for answers, router and MLD messages"),
         Column("vni", VNI, "as encapsulated; missing outside VXLAN"),
         Column("segment", TEXT, "broadcast domain: vni:N where known, else vlan:N@host or the like; first part of every key"),
         Column("outer_source_ip", IP, "encapsulating VTEP"),

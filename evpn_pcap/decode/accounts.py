@@ -59,7 +59,7 @@ class Accounts:
             seen["last_ns"] = max(seen["last_ns"], int(latest[place]))
 
     def _count_reasons(self, layout: Layout) -> None:
-        """Count why records were left out; those that carry ARP, ND or BGP, or odd VXLAN, are noted singly."""
+        """Count why records were left out; those that carry ARP, ND, MLD or BGP, or odd VXLAN, are noted singly."""
         if not layout.reason.any():
             return
         counted = np.bincount(layout.reason, minlength=len(layout.reasons))
@@ -67,7 +67,7 @@ class Accounts:
         for code in np.flatnonzero(counted[1:]) + 1:
             self._skipped[names[code]] += int(counted[code])
         odd = np.isin(layout.reason, [layout.reasons[name] for name in NOTED_ALWAYS if name in layout.reasons])
-        found = (_marks(layout, ("arp", "rarp", "nd", "bgp")) & (layout.reason != 0)) | odd
+        found = (_marks(layout, ("arp", "rarp", "nd", "mld", "bgp")) & (layout.reason != 0)) | odd
         for record in np.flatnonzero(found).tolist():
             name = names[layout.reason[record]]
             if self._noted[name] < NOTED_MOST:

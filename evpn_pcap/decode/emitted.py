@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, Callable[[Layout, Rows, Addresses], dict[str, np.ndarray]]
     "arp": arp.columns,
     "rarp": arp.columns,
     "nd": icmpv6.columns,
+    "mld": icmpv6.listener_columns,
     "bgp": tcp.columns,
 }
 IP_COLUMNS = [

@@ -1,4 +1,4 @@
-"""ICMPv6 into PACKETS columns for neighbour discovery (RFC 4861, 4), else into ordinary packets (RFC 4443).
+"""ICMPv6 into PACKETS columns for neighbour discovery (RFC 4861, 4) and MLD, else into ordinary packets (RFC 4443).
 
 type 1, code 1, checksum 2, then by type: flags or reserved 4 (RA: 12), target 16, destination 16, options.
 """
@@ -14,7 +14,7 @@ HEADER_BYTES = 4
 SOLICITATION, ADVERTISEMENT, REDIRECT = 135, 136, 137
 # Octets before the options: RS, RA, NS, NA, redirect.
 FIXED_BYTES = {133: 8, 134: 16, SOLICITATION: 24, ADVERTISEMENT: 24, REDIRECT: 40}
-MLD = (130, 131, 132, 143)  # to groups, and never crossing a router
+MLD = (130, 131, 132, 143)  # RFC 2710, 3.1; RFC 3810, 5
 SOURCE_ADDRESS, TARGET_ADDRESS = 1, 2  # option types
 ROUTER, SOLICITED, OVERRIDE = 0x80, 0x40, 0x20
 HOP_LIMIT_AT = 7
@@ -26,15 +26,29 @@ _FIXED[list(FIXED_BYTES)] = list(FIXED_BYTES.values())
 
 
 def decode(layout: Layout, rows: Rows) -> Next:
-    """Note neighbour discovery messages, whole or cut, and other messages as ordinary packets."""
+    """Note neighbour discovery messages, whole or cut, multicast listener messages, and others as ordinary packets."""
     rows = layout.having(rows, 1, "icmpv6")
     kind = layout.octets.u8(rows.at)
     discovery = _FIXED[kind] > 0
     found = rows.where(discovery)
     layout.found("nd", found)
     layout.having(found, _FIXED[kind[discovery]], "icmpv6")
-    layout.found("ordinary", layout.having(rows.where(~discovery & ~np.isin(kind, MLD)), HEADER_BYTES, "icmpv6"))
+    is_report = np.isin(kind, MLD)
+    layout.found("mld", rows.where(is_report))
+    layout.found("ordinary", layout.having(rows.where(~discovery & ~is_report), HEADER_BYTES, "icmpv6"))
     return ()
+
+
+def listener_columns(layout: Layout, rows: Rows, addresses: Addresses) -> dict[str, np.ndarray]:
+    """Return the columns of PACKETS of multicast listener messages: who sent it, for a bridge learns its MAC by it."""
+    octets, network_at = layout.octets, layout.network_at[rows.record]
+    everywhere = np.ones(len(rows), bool)
+    return {
+        "operation": octets.u8(rows.at).astype(np.int64),
+        "sender_ip": addresses.ipv6(octets, network_at + 8, everywhere),
+        "destination_ip": addresses.ipv6(octets, network_at + 24, everywhere),
+        "hop_limit": octets.u8(network_at + HOP_LIMIT_AT).astype(np.int64),
+    }
 
 
 def columns(layout: Layout, rows: Rows, addresses: Addresses) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from evpn_pcap.decode.layout import COOKED, ETHERNET, MISSING, Layout
 from evpn_pcap.table import Column, Columns, Maybe, Table, Values, Words
 
 DIRECTIONS = ("incoming", "outgoing")
-PROTOCOLS = ("arp", "rarp", "nd", "bgp")
+PROTOCOLS = ("arp", "rarp", "nd", "mld", "bgp")
 
 Vocabularies = Mapping[str, Sequence[str]]  # column -> what its numbers stand for
 

@@ -52,16 +52,21 @@ def route_intervals(updates: pd.DataFrame, snapshots: pd.DataFrame | None = None
 
 
 def with_causes(
-    routes: pd.DataFrame, events: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame, snapshots: pd.DataFrame
+    routes: pd.DataFrame,
+    sessions: pd.DataFrame,
+    events: pd.DataFrame,
+    anchors: pd.DataFrame,
+    points: pd.DataFrame,
+    snapshots: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return ROUTES with what triggered each announcement, and why each withdrawn route was withdrawn.
 
-    Reads EVENTS, ANCHORS and SNAPSHOTS with time_ns and margin_ns, and POINTS. What the captures do not tell is
-    missing, or `unknown`.
+    Reads SESSIONS, EVENTS, ANCHORS and SNAPSHOTS with time_ns and margin_ns, and POINTS. What the captures do not tell
+    is missing, or `unknown`.
     """
     own = own_address_routes(routes)
     frames = access_frames(events, anchors, points, own["mac"].unique())
-    triggers = find_triggers(own, frames, events, points)
+    triggers = find_triggers(own, sessions, frames, events, points)
     reasons = withdraw_reasons(routes, own, frames, snapshots)
     return columns.ROUTES.build({**routes, **triggers.reindex(routes.index), **reasons})
 

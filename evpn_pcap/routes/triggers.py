@@ -8,23 +8,28 @@ net/ipv4/arp.c, ndisc_recv_rs and ndisc_recv_na in net/ipv6/ndisc.c). Others sno
 import pandas as pd
 
 from evpn_pcap.addresses import capture_of
+from evpn_pcap.model import FOREVER
 from evpn_pcap.routes.places import OWN_LINK, are_comparable
 
 WINDOW_NS = 1_000_000_000  # trigger to UPDATE takes about 50 ms in FRR (domain.md, section 8), elsewhere up to a second
-AT_ONCE_NS = 75_000_000  # any frame teaches a MAC; an earlier one, of a kind that no table has, may have
+AT_ONCE_NS = 75_000_000  # what FRR's bgpd collects before it sends, 50 ms, and some
 TOGETHER_NS = 100_000_000  # an address that is announced with its MAC was known before: the MAC was learned anew
 
 
-def find_triggers(own: pd.DataFrame, frames: pd.DataFrame, events: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+def find_triggers(
+    own: pd.DataFrame, sessions: pd.DataFrame, frames: pd.DataFrame, events: pd.DataFrame, points: pd.DataFrame
+) -> pd.DataFrame:
     """Return trigger_frame_id and trigger_delay_ns of the announcements in `own`, with its index.
 
-    The trigger is the first frame in the second before the UPDATE that can have taught the VTEP the
-    address: one sent to the VTEP itself, else one that claims the address, else, where the MAC was
-    announced with it, any frame of the MAC within 75 ms. It is looked for at the access side of the VTEP, or
-    where that was not captured on the machine's own link. An announcement whose frame was not captured
-    has none.
+    The trigger is the first frame in the 75 ms before the UPDATE that can have taught the VTEP the
+    address: one sent to the VTEP itself, else one that claims the address; else such a frame in the whole second
+    before. An earlier one of both may have taught nothing: a moved machine's is refused while its old binding holds.
+    Of a MAC, and of an address that is announced with its MAC, it is any frame of the MAC within 75 ms. It is looked
+    for at the access side of the VTEP, or where that was not captured on the machine's own link. An announcement
+    whose frame was not captured has none, nor has one of a whole table that a new session was told: that tells when
+    the session came up, not when the address was learned.
     """
-    announced = _announced(own, points)
+    announced = _announced(own[~_is_of_first_table(own, sessions)], points)
     is_claim = frames["message"].notna() & frames["ip"].notna()
     taught = frames[is_claim & _is_to_vtep(frames, events, own)]
     found = []
@@ -32,6 +37,8 @@ def find_triggers(own: pd.DataFrame, frames: pd.DataFrame, events: pd.DataFrame,
         with_ip, alone = announced[announced["ip"].notna()], announced[announced["ip"].isna()]
         relearned = with_ip[with_ip["is_with_mac"]]
         found += [
+            _first_frames(_at_once(with_ip), taught, [at, "mac", "ip"]),
+            _first_frames(_at_once(with_ip), frames[is_claim], [at, "mac", "ip"]),
             _first_frames(with_ip, taught, [at, "mac", "ip"]),
             _first_frames(with_ip, frames[is_claim], [at, "mac", "ip"]),
             _first_frames(_at_once(pd.concat([alone, relearned])), frames, [at, "mac"]),
@@ -44,6 +51,13 @@ def find_triggers(own: pd.DataFrame, frames: pd.DataFrame, events: pd.DataFrame,
             "trigger_delay_ns": first["delay_ns"],
         }
     )
+
+
+def _is_of_first_table(own: pd.DataFrame, sessions: pd.DataFrame) -> pd.Series:
+    """Return whether each was announced before any of its sender's sessions had ended its table (End-of-RIB)."""
+    whole_ns = sessions[sessions["complete_ns"] < FOREVER].groupby("sender_ip")["complete_ns"].min()
+    ended_ns = own["sender_ip"].map(whole_ns.astype("Int64")).astype("Int64")
+    return (own["advertised_ns"] <= ended_ns).fillna(value=False).astype(bool)
 
 
 def _announced(own: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:

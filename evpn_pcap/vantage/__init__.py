@@ -131,7 +131,7 @@ def _frames(packets: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) 
         "frame_id", "host", "captured_ns", "interface_index", "direction", "outer_source_ip", "outer_destination_ip",
         "vni", "source_mac", "destination_mac", "is_multicast",
     ]  # fmt: skip
-    neighbour = packets[packets["protocol"] != "bgp"]
+    neighbour = packets[~packets["protocol"].isin(["bgp", "mld"])]
     frames = pd.concat(
         [
             neighbour[shared].assign(key=neighbour["frame_key"], **_asked_and_told(neighbour)),
