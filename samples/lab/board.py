@@ -20,7 +20,7 @@ from samples.lab.skew import captures_in, host_of, random_clocks, skew_folder
 BEGIN, END = "<!-- scoreboard -->", "<!-- end of scoreboard -->"
 SKEWED = "-skewed"
 SEED = 7  # of the clock errors: the same in every run
-Pair = tuple[Score, Score | None]  # a run with true clocks, and with clock errors
+Pair = tuple[Score, Score]  # a run with true clocks, and with clock errors
 
 
 def skewed(folder: Path) -> Path:
@@ -76,7 +76,7 @@ def diagnoses(pairs: list[Pair]) -> str:
     for rule in load_rules():
         meant = [one for one in whole if rule.name in one.made_for]
         found = sum(rule.name in one.findings for one in meant)
-        wrong = [one.run for pair in pairs for one in pair if one is not None and rule.name in one.unexpected]
+        wrong = [one.run for pair in pairs for one in pair if rule.name in one.unexpected]
         if rule.name not in made and rule.name not in besides and not wrong:
             unseen.append(f"{rule.name} ({rule.code})")
             continue
@@ -89,10 +89,8 @@ def diagnoses(pairs: list[Pair]) -> str:
     return "\n".join(lines) + f"\n\nRules without a scenario: {', '.join(unseen) or 'none'}.\n"
 
 
-def _with_errors(one: Score, errors: Score | None) -> str:
+def _with_errors(one: Score, errors: Score) -> str:
     """Return what clock errors changed: nothing; weaker claims, other ones; rows too many, or joined to none."""
-    if errors is None:
-        return "-"
     pairs = zip(one.claims, errors.claims, strict=True)
     weaker = sum(before != after for before, after in pairs) - len(errors.changed)
     said = [(len(errors.changed), "other"), (weaker, "weaker")]
@@ -123,7 +121,7 @@ def write(readme: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Judge every run of a folder and print the scoreboard; exits with 1 when anything is wrong."""
+    """Judge every run of a folder, tell what is not right of it, and print the tables; exits with 1 if anything is."""
     parser = argparse.ArgumentParser(prog="python -m samples.lab.board", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="folder of the runs' folders")
     parser.add_argument("--readme", type=Path, help="write the tables there, between the two marks")
@@ -132,17 +130,17 @@ def main() -> None:
     order = list(SCENARIOS)
     runs.sort(key=lambda run: ("+" in run.name, run.name.partition("@")[2] != "proxmox", run.name))
     runs = [run for run in runs if run.name.partition("@")[0] in order]
+    pairs: list[Pair] = []
     with ProcessPoolExecutor(max_workers=2) as pool:
-        pairs: list[Pair] = list(pool.map(judge, runs))
+        for pair in pool.map(judge, runs):
+            pairs.append(pair)
+            for one in pair:
+                print(one.line(), *(f"    {line}" for line in one.complaints()), sep="\n", file=sys.stderr, flush=True)
     text = f"{table(pairs)}\n{diagnoses(pairs)}"
     print(text)
-    for one in (one for pair in pairs for one in pair if one is not None):
-        print(
-            f"{one.run}:" if one.complaints() else "", *(f"    {line}" for line in one.complaints()), sep="\n", end=""
-        )
     if asked.readme:
         write(asked.readme, text)
-    sys.exit(any(one.is_bad for pair in pairs for one in pair if one is not None))
+    sys.exit(any(one.is_bad for pair in pairs for one in pair))
 
 
 if __name__ == "__main__":
