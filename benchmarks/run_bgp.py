@@ -38,7 +38,7 @@ WORK = """
 import gc, sys, time
 gc.set_threshold(100_000, 50, 50)  # as the command line does
 from evpn_pcap.model import Options
-from evpn_pcap.pipeline import read_captures, updates_of
+from evpn_pcap.reading import read_captures, updates_of
 begin = time.perf_counter()
 decoded, _ = read_captures([sys.argv[1]], Options(anchors_per_second_count=0))
 updates_of(decoded)

@@ -9,18 +9,16 @@ import pandas as pd
 from evpn_pcap import columns
 from evpn_pcap.aftermaths import find_aftermaths
 from evpn_pcap.clocks import compare_clocks, fit_clocks, on_common_clock
-from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.events import find_events
 from evpn_pcap.flows import find_flows
 from evpn_pcap.model import FOREVER, Analysis, ClockFit, Decoded, Options, Tables
-from evpn_pcap.reading import Runner, read_captures
+from evpn_pcap.reading import Runner, read_captures, updates_of
 from evpn_pcap.resolutions import resolve
 from evpn_pcap.routes import route_intervals, routes_at, with_agreement, with_causes, with_speakers
 from evpn_pcap.rules import apply_rules, load_rules
 from evpn_pcap.sightings import join_sightings, with_common_keys
 from evpn_pcap.sources import with_fabric
 from evpn_pcap.sources.snapshots import read_snapshots
-from evpn_pcap.streams import join_streams
 from evpn_pcap.summary import summarize
 from evpn_pcap.vantage import find_points, with_roles
 
@@ -47,7 +45,7 @@ def analyze_decoded(
 ) -> Analysis:
     """Explain every ARP and ND resolution that these decoded captures show."""
     interfaces, packets, anchors, oddities = _joined(decoded)
-    updates, bgp_oddities = updates_of(decoded)
+    updates, bgp_oddities = (told.frame() for told in updates_of(decoded))
 
     points = find_points(interfaces, packets, anchors, oddities, options)
     alignment = compare_clocks(anchors, points, options.reference)
@@ -85,13 +83,6 @@ def analyze_decoded(
     findings = apply_rules(load_rules(), tables)
     captures = with_roles([one.capture for one in decoded], points)
     return Analysis(captures, clocks, tables, findings, summarize(resolutions), (*failures, *unread), options)
-
-
-def updates_of(decoded: Sequence[Decoded]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return UPDATES and ANOMALIES of the BGP sessions in these decoded captures, each by its host's own clock."""
-    streams, stream_anomalies = join_streams(columns.SEGMENTS.concat([one.segments for one in decoded]))
-    updates, bgp_anomalies = decode_updates(streams)
-    return updates, columns.ANOMALIES.concat([stream_anomalies, bgp_anomalies])
 
 
 def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, ...]:

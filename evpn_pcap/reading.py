@@ -11,8 +11,15 @@ from evpn_pcap.decode import Part, decode, decode_part, join_parts
 from evpn_pcap.errors import CaptureError
 from evpn_pcap.model import Decoded, Options, Source
 from evpn_pcap.sources import find_sources, read_batches, split_source, with_fabric
+from evpn_pcap.table import Columns
 
-__all__ = ["dissect_frames", "find_sources", "read_captures", "with_fabric"]  # what the command line calls
+__all__ = [
+    "dissect_frames",
+    "find_sources",
+    "read_captures",
+    "updates_of",
+    "with_fabric",
+]  # what the command line calls
 
 Runner = Callable[[Callable[[Source], Any], Sequence[Source]], Iterable[Any]]
 
@@ -55,6 +62,17 @@ def read_captures(
         results = _read_in_parts(sources, split, options, getattr(run, "over_parts", run))
     failures = [(s.name, r) for s, r in zip(sources, results, strict=True) if isinstance(r, str)]
     return [result for result in results if isinstance(result, Decoded)], tuple(failures)
+
+
+def updates_of(decoded: Sequence[Decoded]) -> tuple[Columns, Columns]:
+    """Return UPDATES and ANOMALIES of the BGP sessions in these decoded captures, each by its host's own clock."""
+    from evpn_pcap import columns
+    from evpn_pcap.decode.bgp import decode_updates  # what only those need who ask for more than `packets`
+    from evpn_pcap.streams import join_streams
+
+    streams, stream_anomalies = join_streams(columns.SEGMENTS.joined([one.columns["segments"] for one in decoded]))
+    updates, bgp_anomalies = decode_updates(streams)
+    return updates, columns.ANOMALIES.joined([stream_anomalies, bgp_anomalies])
 
 
 def dissect_frames(paths: Sequence[str | Path], options: Options, frame_ids: Sequence[int]) -> list[tuple[str, str]]:

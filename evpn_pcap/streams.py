@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.addresses import capture_of
+from evpn_pcap.table import Columns, Words, codes, numbers, plain, taken
 
 FIN, SYN, RST = 0x01, 0x02, 0x04
 ENDS = ["sender_ip", "sender_port", "receiver_ip", "receiver_port"]
@@ -142,7 +142,7 @@ class _Direction:
             self.expected = sequence
 
 
-def join_streams(segments: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def join_streams(segments: Columns) -> tuple[Columns, Columns]:
     """Return the octets of every BGP connection in order, by host and direction, and what is missing.
 
     A host's captures share its clock, so copies of a segment in several of them are one stream: the
@@ -155,33 +155,46 @@ def join_streams(segments: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     `sequence` of a start is that of the SYN, of preexisting the one before the first octet seen, of a gap
     that of the first missing octet: so (stream_id, frame_id, sequence) tells all rows apart.
     """
-    has_closing_flag = segments["flags"].fillna(0).to_numpy(dtype=np.int64) & (FIN | SYN | RST) != 0
-    carrying = segments[has_closing_flag | (segments["payload_bytes"].to_numpy() > 0)]
-    carrying = carrying.sort_values(["host", "captured_ns", "frame_id"], kind="stable").reset_index(drop=True)
-    direction = carrying.groupby(["host", *ENDS], sort=False, dropna=False).ngroup().to_numpy()
+    has_closing_flag = numbers(segments.data["flags"]) & (FIN | SYN | RST) != 0
+    carrying = segments.where(has_closing_flag | (numbers(segments.data["payload_bytes"]) > 0))
+    data = carrying.data
+    host, _ = codes(data["host"])
+    order = np.lexsort((numbers(data["frame_id"]), numbers(data["captured_ns"]), host))
+    carrying = carrying.take(order)
+    direction = _directions(carrying, host[order])
 
     ranges: list[_Range] = []
     streams: list[int] = []
     stream_count = 0
+    fields = [plain(carrying.data[name]) for name in ("captured_ns", "sequence", "flags", "payload", "payload_bytes")]
     for rows in _split(direction):
-        ordered = _in_order(_segments(carrying, rows))
+        ordered = _in_order(map(_Segment._make, zip(rows, *(_some(field, rows) for field in fields), strict=True)))
         ranges += ordered
         streams += [stream_count + one.stream for one in ordered]
         stream_count += 1 + max((one.stream for one in ordered), default=-1)
     return _table(carrying, ranges, streams)
 
 
-def _split(direction: np.ndarray) -> list[np.ndarray]:
+def _directions(carrying: Columns, host: np.ndarray) -> np.ndarray:
+    """Return a number of each row's direction: host, and address and port of both ends."""
+    found = host
+    for name in ENDS:
+        values = carrying.data[name]
+        other = numbers(values) if name.endswith("port") else codes(values)[0]
+        found = np.unique(found * (int(other.max(initial=0)) + 1) + other, return_inverse=True)[1]
+    return found
+
+
+def _split(direction: np.ndarray) -> list[list[int]]:
     """Return the row numbers of each direction, in order of first sight."""
     order = np.argsort(direction, kind="stable")
     borders = np.flatnonzero(np.diff(direction[order])) + 1
-    return np.split(order, borders) if len(order) else []
+    parts = [part.tolist() for part in np.split(order, borders)] if len(order) else []
+    return sorted(parts, key=lambda part: part[0])
 
 
-def _segments(carrying: pd.DataFrame, rows: np.ndarray) -> Iterable[_Segment]:
-    chosen = carrying.iloc[rows]
-    fields = [chosen[name].tolist() for name in ("captured_ns", "sequence", "flags", "payload", "payload_bytes")]
-    return map(_Segment._make, zip(rows.tolist(), *fields, strict=True))
+def _some(values: list[Any], rows: list[int]) -> list[Any]:
+    return [values[row] for row in rows]
 
 
 def _in_order(segments: Iterable[_Segment]) -> list[_Range]:
@@ -201,27 +214,30 @@ def _in_order(segments: Iterable[_Segment]) -> list[_Range]:
     return direction.ranges
 
 
-def _table(carrying: pd.DataFrame, ranges: list[_Range], streams: list[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    chosen = carrying.iloc[[one.position for one in ranges]].reset_index(drop=True)
-    table = columns.STREAM_BYTES.build(
+def _table(carrying: Columns, ranges: list[_Range], streams: list[int]) -> tuple[Columns, Columns]:
+    chosen = np.array([one.position for one in ranges], np.int64)
+    words = tuple(dict.fromkeys(one.event for one in ranges))
+    numbered = {word: number for number, word in enumerate(words)}
+    table = Columns(
+        columns.STREAM_BYTES,
         {
-            "frame_id": chosen["frame_id"],
-            "host": chosen["host"],
-            "captured_ns": [one.captured_ns for one in ranges],
-            "stream_id": streams,
-            **{name: chosen[name] for name in ENDS},
-            "sequence": [one.sequence for one in ranges],
+            **{name: taken(carrying.data[name], chosen) for name in ("frame_id", "host", *ENDS)},
+            "captured_ns": np.array([one.captured_ns for one in ranges], np.int64),
+            "stream_id": np.array(streams, np.int64),
+            "sequence": np.array([one.sequence for one in ranges], np.int64),
             "octets": [one.octets for one in ranges],
-            "event": [one.event for one in ranges],
-        }
+            "event": Words(np.array([numbered[one.event] for one in ranges], np.int64), words),
+        },
     )
-    return table, _anomalies(table)
+    gaps = numbers(table.data["frame_id"])[np.array([one.event == "gap" for one in ranges], bool)]
+    return table, _anomalies(gaps)
 
 
-def _anomalies(streams: pd.DataFrame) -> pd.DataFrame:
-    gaps = streams.loc[streams["event"] == "gap", "frame_id"].tolist()
-    captures, counts = np.unique([capture_of(gap) for gap in gaps], return_counts=True)
-    return columns.ANOMALIES.build(
+def _anomalies(gaps: np.ndarray) -> Columns:
+    """Return ANOMALIES of the frames in front of which octets are missing."""
+    captures, counts = np.unique(capture_of(gaps), return_counts=True)
+    return Columns(
+        columns.ANOMALIES,
         {
             "capture_id": captures,
             "frame_id": [None] * len(counts),
@@ -230,5 +246,5 @@ def _anomalies(streams: pd.DataFrame) -> pd.DataFrame:
             "detail": ["TCP octets in front of a segment are in no capture of this host"] * len(counts),
             "count": counts,
             "offset_bytes": [None] * len(counts),
-        }
+        },
     )

@@ -116,8 +116,11 @@ class Columns:
 
     def where(self, is_wanted: np.ndarray) -> "Columns":
         """Return the rows that are wanted (booleans, one a row)."""
-        chosen = np.flatnonzero(is_wanted)
-        return Columns(self.table, {name: _taken(values, chosen) for name, values in self.data.items()})
+        return self.take(np.flatnonzero(is_wanted))
+
+    def take(self, chosen: np.ndarray) -> "Columns":
+        """Return the rows at these places, in their order."""
+        return Columns(self.table, {name: taken(values, chosen) for name, values in self.data.items()})
 
     def frame(self) -> "pd.DataFrame":
         """Return the DataFrame of the table."""
@@ -145,13 +148,51 @@ def _is_missing(values: Any) -> Any:
     return np.zeros(1, bool) if isinstance(values, np.ndarray) else values.isna().to_numpy()
 
 
-def _taken(values: Values, chosen: np.ndarray) -> Values:
+def numbers(values: Values) -> np.ndarray:
+    """Return a column of integers as int64, missing ones as 0."""
+    if isinstance(values, Maybe):
+        return np.where(values.is_missing, 0, values.values).astype(np.int64)
+    return np.array([one or 0 for one in plain(values)] if isinstance(values, list) else values, np.int64)
+
+
+def codes(values: Values) -> tuple[np.ndarray, list[str | None]]:
+    """Return a column of text as places in a sorted list of its distinct words, missing ones first."""
+    if isinstance(values, Words):
+        told = [*values.words, None]
+        held = values.codes
+    else:
+        told = plain(values)
+        held = np.arange(len(told))
+    distinct = sorted(set(told), key=lambda one: (one is not None, one or ""))
+    place = {one: number for number, one in enumerate(distinct)}
+    return np.array([place[one] for one in told], np.int64)[held], distinct
+
+
+def taken(values: Values, chosen: np.ndarray) -> Values:
     """Return some elements of a column."""
     if isinstance(values, Words):
         return Words(values.codes[chosen], values.words)
     if isinstance(values, Maybe):
         return Maybe(values.values[chosen], values.is_missing[chosen])
     return [values[place] for place in chosen.tolist()] if isinstance(values, list) else values[chosen]
+
+
+def filled(values: Words | Maybe, chosen: np.ndarray) -> Words | Maybe:
+    """Return some elements of a column, missing ones where the place is -1."""
+    if isinstance(values, Words):
+        return Words(np.append(values.codes, -1)[chosen], values.words)
+    return Maybe(
+        np.append(values.values, values.values.dtype.type(0))[chosen], np.append(values.is_missing, True)[chosen]
+    )
+
+
+def as_stored(values: Sequence[Any], dtype: str) -> Words | Maybe:
+    """Return Python values, missing ones as None, as a column of text, of nullable numbers or of booleans."""
+    is_missing = np.array([one is None for one in values], bool)
+    if dtype == "str":
+        return Words(np.where(is_missing, -1, np.arange(len(values))), [one or "" for one in values])
+    kind = bool if dtype == "boolean" else np.dtype(dtype.lower())
+    return Maybe(np.array([0 if one is None else one for one in values], kind), is_missing)
 
 
 def _joined(parts: Sequence[Values]) -> Values:

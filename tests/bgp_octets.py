@@ -8,14 +8,31 @@ from struct import pack
 
 import pandas as pd
 
-from evpn_pcap import columns
+from evpn_pcap import columns, streams
 from evpn_pcap.addresses import frame_id
-from evpn_pcap.table import Table
+from evpn_pcap.decode import bgp
+from evpn_pcap.table import Columns, Table, plain
 
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, REFRESH = 1, 2, 3, 4, 5
 EVPN = pack(">HB", 25, 70)
 ALICE, BOB = "192.168.16.1", "192.168.16.4"
 MAC_1, MAC_2 = bytes.fromhex("bc2411000001"), bytes.fromhex("bc2411000002")
+
+
+def join_streams(segments: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return STREAM_BYTES and ANOMALIES of SEGMENTS as frames."""
+    told, anomalies = streams.join_streams(_columns(columns.SEGMENTS, segments))
+    return told.frame(), anomalies.frame()
+
+
+def decode_updates(told: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return UPDATES and ANOMALIES of STREAM_BYTES as frames."""
+    updates, anomalies = bgp.decode_updates(_columns(columns.STREAM_BYTES, told))
+    return updates.frame(), anomalies.frame()
+
+
+def _columns(table: Table, rows: pd.DataFrame) -> Columns:
+    return Columns(table, {one.name: plain(rows[one.name]) for one in table.columns})
 
 
 def message(kind: int, body: bytes = b"") -> bytes:

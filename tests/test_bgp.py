@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evpn_pcap.addresses import frame_id, mac_number
-from evpn_pcap.decode.bgp import decode_updates
-from evpn_pcap.streams import join_streams
 from tests.bgp_octets import (
     ALICE,
     BOB,
@@ -26,7 +24,9 @@ from tests.bgp_octets import (
     REFRESH,
     attribute,
     communities,
+    decode_updates,
     imet,
+    join_streams,
     label,
     mac_ip,
     message,

@@ -6,12 +6,11 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from evpn_pcap import columns
-from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.decode.bgp_attributes import read_fields, split_attributes
 from evpn_pcap.decode.bgp_messages import HEADER, UPDATE, split_messages
 from evpn_pcap.model import Options
 from evpn_pcap.reading import read_captures
-from evpn_pcap.streams import join_streams
+from tests.bgp_octets import decode_updates, join_streams
 
 pytestmark = [pytest.mark.corpus, pytest.mark.tshark]
 

@@ -19,12 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evpn_pcap
+from evpn_pcap import columns
 from evpn_pcap.cli import COMMANDS, run
 from evpn_pcap.cli.options import Format, Output, moment_ns
 from evpn_pcap.cli.output import write_whole
 from evpn_pcap.cli.stage import send_table
 from evpn_pcap.cli.status import ExitStatus
 from evpn_pcap.errors import CaptureError, DependencyError, EvpnPcapError, OptionError
+from evpn_pcap.model import Options
+from evpn_pcap.reading import read_captures, updates_of
 from evpn_pcap.report.values import time_text
 from evpn_pcap.scale import runner
 from tests.conftest import PROJECT
@@ -67,17 +70,34 @@ def test_help_starts_without_the_heavy_libraries():
 
 
 @pytest.mark.parametrize("form", ["text", "json", "csv"])
-def test_packets_do_without_the_heavy_libraries(form):
-    """`evpn-pcap packets` prints its table without pandas, pyarrow, matplotlib, pyshark or Jinja2."""
+@pytest.mark.parametrize("name", ["packets", "updates"])
+def test_first_tables_do_without_the_heavy_libraries(name, form):
+    """`evpn-pcap packets` and `updates` print their table without pandas, pyarrow, matplotlib, pyshark or Jinja2."""
     heavy = {"pandas", "matplotlib", "pyshark", "pyarrow", "jinja2", "junitparser", "distributed"}
     asked = f"print({heavy!r} & set(sys.modules), file=sys.stderr)"
-    arguments = ["packets", SAMPLE, "--format", form, "--vni", "5001", "--since", "2026-11-22T00:00:00Z", "--quiet"]
+    arguments = [name, SAMPLE, "--format", form, "--vni", "5001", "--since", "2026-11-22T00:00:00Z", "--quiet"]
     script = f"import sys; from evpn_pcap.cli import run; run({arguments!r}); {asked}"
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert ended.stderr.strip() == "set()"
-    assert ended.stdout.count("\n") > 100
+    assert ended.stdout.count("\n") > 10
+
+
+@pytest.mark.parametrize(("name", "table"), [("packets", columns.PACKETS), ("updates", columns.UPDATES)])
+def test_parquet_without_pandas_is_what_pandas_reads(name, table, tmp_path):
+    """The Parquet file of a table that no DataFrame was made of has every declared column and kind, and no pandas."""
+    arguments = [name, SAMPLE, "--format", "parquet", "--out", str(tmp_path), "--quiet"]
+    script = f"import sys; from evpn_pcap.cli import run; run({arguments!r}); print('pandas' in sys.modules)"
+
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ended.stdout.strip() == "False"
+    found = pd.read_parquet(tmp_path / f"{name}.parquet")
+    assert found.dtypes.astype(str).to_dict() == {one.name: one.kind.dtype for one in table.columns}
+    decoded, _ = read_captures([SAMPLE], Options(anchors_per_second_count=0))
+    expected = updates_of(decoded)[0].frame() if name == "updates" else table.concat([one.packets for one in decoded])
+    pd.testing.assert_frame_equal(found, expected)
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "plot timeline"])

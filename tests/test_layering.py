@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "order": {"model"},
     "points": {"addresses"},
     "pipeline": STAGES | SHARED | {"reading", "rules"},
-    "reading": {"sources", "decode", "tshark"} | SHARED,
+    "reading": {"sources", "decode", "streams", "tshark"} | SHARED,
     "report": SHARED | {"__init__"},
     "plots": SHARED,
     "rules": SHARED,

@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 import evpn_pcap
 from evpn_pcap import columns
 from evpn_pcap.addresses import capture_of, mac_text
-from evpn_pcap.decode.bgp import decode_updates
 from evpn_pcap.model import FOREVER, Options
 from evpn_pcap.pipeline import read_captures
 from evpn_pcap.routes import route_intervals, routes_at, with_causes
 from evpn_pcap.routes.preference import outranked_times
-from evpn_pcap.streams import join_streams
-from tests.bgp_octets import ALICE, BOB, connection_table
+from tests.bgp_octets import ALICE, BOB, connection_table, decode_updates, join_streams
 
 CAROL = "192.168.16.3"
 BACK = {"sender_ip": BOB, "sender_port": 179, "receiver_ip": ALICE, "receiver_port": 40000}

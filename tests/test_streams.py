@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evpn_pcap.addresses import frame_id
-from evpn_pcap.streams import join_streams
-from tests.bgp_octets import ALICE, BOB, segments
+from tests.bgp_octets import ALICE, BOB, join_streams, segments
 
 FIN, SYN, RST = 0x01, 0x02, 0x04
 ISN = 999

@@ -18,11 +18,10 @@ def send_table(name: str, rows: "pd.DataFrame | Columns", captures: "Iterable[Ca
     """Write a table of columns/: `name` is its name in small letters."""
     from evpn_pcap.report.table import FORMATS
     from evpn_pcap.report.values import capture_names, table_named, written
-    from evpn_pcap.table import Columns
 
     folder = folder_of(output)
     if folder and output.format == Format.PARQUET:
-        send_parquet(rows.frame() if isinstance(rows, Columns) else rows, folder / f"{name}.parquet")
+        send_parquet(rows, folder / f"{name}.parquet")
     else:
         told = written(table_named(name), rows, capture_names(captures))
         send(FORMATS[output.format](name, told), name, output)

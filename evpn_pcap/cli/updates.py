@@ -18,18 +18,20 @@ def updates(reading: Reading, scope: Scope, output: Output, words: Words) -> int
     """
     folder_of(output)
     options = replace(options_of(reading, scope), anchors_per_second_count=0)  # the clocks' sample is not shown
-    from evpn_pcap.reading import read_captures
+    from evpn_pcap.reading import read_captures, updates_of
 
     with running(reading, words) as run:
         decoded, failures = read_captures(reading.captures, options, run)
-    from evpn_pcap.pipeline import updates_of
     from evpn_pcap.report.scope import in_scope
+    from evpn_pcap.table import plain
 
     captures = [one.capture for one in decoded]
     told, anomalies = updates_of(decoded)
     send_table("updates", in_scope(told, options), captures, output)
     tell(captures, failures, words)
-    for name, detail, count in zip(anomalies["name"], anomalies["detail"], anomalies["count"], strict=True):
-        if words.verbose:
+    if words.verbose:
+        for name, detail, count in zip(
+            *(plain(anomalies.data[one]) for one in ("name", "detail", "count")), strict=True
+        ):
             say(visible(f"{name}: {count} x {detail}"))
     return ExitStatus.INPUT if failures else ExitStatus.PASS

@@ -9,7 +9,11 @@ from evpn_pcap.cli.output import emit, write_whole
 from evpn_pcap.errors import OptionError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
+
+    from evpn_pcap.table import Columns, Table, Values
 
 _SUFFIXES = {Format.TEXT: "txt", Format.JSON: "json", Format.CSV: "csv"}
 
@@ -29,14 +33,82 @@ def send(text: str, name: str, output: Output) -> None:
         emit(text)
 
 
-def send_parquet(frame: "pd.DataFrame", path: Path) -> None:
+def send_parquet(rows: "pd.DataFrame | Columns", path: Path) -> None:
     """Write a table in its stored form as one Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from evpn_pcap.table import Columns
+
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink)
+    if isinstance(rows, Columns):
+        table = _arrow_table(rows)
+        with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:  # its dictionaries are not declared
+            writer.write_table(table)
+            writer.add_key_value_metadata({"pandas": _declared(rows.table)})
+    else:
+        pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), sink)
     write_whole(path, sink.getvalue().to_pybytes())
+
+
+def _declared(table: "Table") -> str:
+    """Return what pandas, which is not loaded here, reads a Parquet file's kinds from."""
+    import json
+
+    told = [
+        {
+            "name": one.name,
+            "field_name": one.name,
+            "pandas_type": {"str": "object", "boolean": "bool"}.get(one.kind.dtype, one.kind.dtype.lower()),
+            "numpy_type": one.kind.dtype,
+            "metadata": None,
+        }
+        for one in table.columns
+    ]
+    whole = {"index_columns": [], "column_indexes": [], "columns": told, "attributes": {}, "pandas_version": "3.0.0"}
+    return json.dumps(whole)
+
+
+def _arrow_table(rows: "Columns") -> "pa.Table":
+    """Return columns as an Arrow table; text as dictionaries."""
+    import pyarrow as pa
+
+    arrays = []
+    for column in rows.table.columns:
+        kind = column.kind.dtype
+        stored = {"str": pa.large_string(), "boolean": pa.bool_()}.get(kind) or pa.type_for_alias(kind.lower())
+        arrays.append(_arrow_array(rows.data[column.name], stored, kind))
+    return pa.Table.from_arrays(arrays, names=[column.name for column in rows.table.columns])
+
+
+def _arrow_array(values: "Values", stored: "pa.DataType", kind: str) -> "pa.Array":
+    """Return one column as Arrow stores it, buffer by buffer: Arrow's own way to make one loads pandas."""
+    import numpy as np
+    import pyarrow as pa
+
+    from evpn_pcap.table import Maybe, Words, as_stored
+
+    column = as_stored(values, kind) if isinstance(values, list) else values
+    if isinstance(column, Words):
+        texts = [word.encode("utf-8", "backslashreplace") for word in column.words]
+        offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        words = pa.Array.from_buffers(stored, len(texts), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(texts))])
+        places = np.where(column.codes < 0, 0, column.codes).astype(np.int32)
+        return pa.DictionaryArray.from_arrays(_from_buffer(places, column.codes < 0, pa.int32()), words)
+    if isinstance(column, Maybe):
+        return _from_buffer(column.values, column.is_missing, stored)
+    return _from_buffer(column, np.zeros(len(column), bool), stored)
+
+
+def _from_buffer(values: "np.ndarray", is_missing: "np.ndarray", stored: "pa.DataType") -> "pa.Array":
+    """Return numbers or booleans as Arrow stores them."""
+    import numpy as np
+    import pyarrow as pa
+
+    is_bits = pa.types.is_boolean(stored)
+    held = np.packbits(values, bitorder="little") if is_bits else values.astype(str(stored), copy=False)
+    validity = pa.py_buffer(np.packbits(~is_missing, bitorder="little")) if is_missing.any() else None
+    return pa.Array.from_buffers(stored, len(values), [validity, pa.py_buffer(np.ascontiguousarray(held))])
 
 
 def screen() -> tuple[int | None, bool]:

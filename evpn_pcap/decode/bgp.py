@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from evpn_pcap.addresses import capture_of
 from evpn_pcap.decode.bgp_errors import WORDS, Treatment
@@ -23,6 +22,8 @@ from evpn_pcap.decode.bgp_messages import (
 )
 from evpn_pcap.decode.bgp_rows import OTHER_COMMUNITY, OTHER_FAMILY, Found, anomaly_rows, update_rows
 from evpn_pcap.decode.bgp_sessions import read_notification, read_open, read_refresh
+from evpn_pcap.model import FOREVER
+from evpn_pcap.table import Columns, numbers, plain
 
 SEQUENCE_COUNT = 1 << 32
 ENDS = ["host", "sender_ip", "sender_port", "receiver_ip", "receiver_port"]
@@ -129,7 +130,7 @@ MESSAGES: dict[int, tuple[str, str, Callable[[Found, _Place, bytes], None]]] = {
 }
 
 
-def decode_updates(streams: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def decode_updates(streams: Columns) -> tuple[Columns, Columns]:
     """Return every EVPN route and session event that BGP messages tell, and what was wrong with them.
 
     A message belongs to the frame that completed it. After a gap, or where the connection was up before
@@ -142,11 +143,11 @@ def decode_updates(streams: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Reads STREAM_BYTES. Returns UPDATES and ANOMALIES.
     """
-    found = Found([capture_of(frame) for frame in streams["frame_id"].tolist()])
+    found = Found(capture_of(numbers(streams.data["frame_id"])).tolist())
     runs = _runs(streams)
     agreed = _add_paths(streams, runs)
-    stream_ids = streams["stream_id"].tolist()
-    sequences = streams["sequence"].tolist()
+    stream_ids = plain(streams.data["stream_id"])
+    sequences = plain(streams.data["sequence"])
     for run in runs:
         if run.event != "data":
             found.add_event(run.start, sequences[run.start], run.event)
@@ -154,19 +155,20 @@ def decode_updates(streams: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return update_rows(streams, found), anomaly_rows(streams, found)
 
 
-def _runs(streams: pd.DataFrame) -> list[_Run]:
+def _runs(streams: Columns) -> list[_Run]:
     """Return the runs of octets without a gap, each cut into messages."""
-    is_event = (streams["event"] != "data").to_numpy(dtype=bool)
-    is_new = np.diff(streams["stream_id"].to_numpy(), prepend=-1) != 0
+    events = plain(streams.data["event"])
+    is_event = np.array([one != "data" for one in events], bool)
+    is_new = np.diff(numbers(streams.data["stream_id"]), prepend=-1) != 0
     starts = np.flatnonzero(is_event | is_new)
     stops = np.append(starts, len(streams))[1:]
-    sequences = streams["sequence"].to_numpy(dtype=np.int64)
-    octets = streams["octets"].tolist()
-    events = streams["event"].iloc[starts].tolist()
+    sequences = plain(streams.data["sequence"])
+    octets = plain(streams.data["octets"])
     runs = []
-    for start, stop, event in zip(starts.tolist(), stops.tolist(), events, strict=True):
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        event = events[start]
         first = start if event == "data" else start + 1
-        sequence = int(sequences[first]) if first < stop else 0
+        sequence = sequences[first] if first < stop else 0
         pieces = octets[first:stop]
         joined = b"".join(pieces)
         messages, skipped_bytes, left_bytes = split_messages(joined, is_aligned=event == "start")
@@ -176,28 +178,32 @@ def _runs(streams: pd.DataFrame) -> list[_Run]:
     return runs
 
 
-def _add_paths(streams: pd.DataFrame, runs: list[_Run]) -> dict[int, bool]:
+def _add_paths(streams: Columns, runs: list[_Run]) -> dict[int, bool]:
     """Return, by stream, whether EVPN routes have path identifiers: its sender sends, its receiver takes them.
 
     Only streams of which both OPEN messages were seen. The receiver's OPEN is the nearest in time that
     went the other way between the same ends at the same host.
     """
     opens = [
-        (position, read_open(run.body(message))[0].get("add_path", ""))
+        (position, read_open(run.body(message))[0].get("add_path", "").split())
         for run in runs
         for message, position in zip(run.messages, run.positions, strict=True)
         if message.kind == OPEN
     ]
-    said = streams.iloc[[position for position, _ in opens]][[*ENDS, "stream_id", "captured_ns"]]
-    said = said.assign(modes=[modes.split() for _, modes in opens])
-    there = said.set_axis([*TURNED, "other_id", "other_ns", "other_modes"], axis=1)
-    pairs = said.merge(there, on=ENDS, how="inner", validate="many_to_many")
-    pairs = pairs.assign(apart_ns=(pairs["captured_ns"] - pairs["other_ns"]).abs())
-    pairs = pairs.sort_values("apart_ns", kind="stable").drop_duplicates("stream_id")
-    return {
-        stream: _may(mine, "send") and _may(other, "receive")
-        for stream, mine, other in zip(pairs["stream_id"], pairs["modes"], pairs["other_modes"], strict=True)
-    }
+    said = streams.take(np.array([position for position, _ in opens], np.int64)).data
+    ends, turned = (list(zip(*(plain(said[name]) for name in names), strict=True)) for names in (ENDS, TURNED))
+    at_ns, stream_ids = plain(said["captured_ns"]), plain(said["stream_id"])
+    there: dict[tuple[object, ...], list[int]] = {}
+    for number, key in enumerate(turned):
+        there.setdefault(key, []).append(number)
+    nearest: dict[int, tuple[int, bool]] = {}
+    for number, key in enumerate(ends):
+        for other in there.get(key, ()):
+            apart_ns = abs(at_ns[number] - at_ns[other])
+            if apart_ns < nearest.get(stream_ids[number], (FOREVER, False))[0]:
+                is_agreed = _may(opens[number][1], "send") and _may(opens[other][1], "receive")
+                nearest[stream_ids[number]] = apart_ns, is_agreed
+    return {stream: is_agreed for stream, (_, is_agreed) in nearest.items()}
 
 
 def _may(modes: list[str], mode: str) -> bool:

@@ -5,10 +5,9 @@ from ipaddress import ip_network
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from evpn_pcap.addresses import esi_text, ip_text, rd_text
-from evpn_pcap.table import Words
+from evpn_pcap.table import Maybe, Words
 
 HEADER_BYTES = 2  # route type, length
 PATH_ID_BYTES = 4
@@ -81,10 +80,10 @@ def _is_plausible(octets: bytes, *, is_add_path: bool) -> bool:
     )
 
 
-def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
-    """Return the columns of FIELDS and `reason` for NLRI as split_nlri yields them, one row each.
+def decode_nlri(nlri: Sequence[bytes]) -> tuple[dict[str, Words | Maybe], np.ndarray]:
+    """Return the columns of FIELDS, and a reason, for NLRI as split_nlri yields them, one row each.
 
-    `reason` is empty where a route of types 1 to 5 was read whole. Else it names the anomaly; of a
+    The reason is empty where a route of types 1 to 5 was read whole. Else it names the anomaly; of a
     malformed or other route only the type is read.
     """
     sizes = np.fromiter(map(len, nlri), np.int64, len(nlri))
@@ -105,7 +104,7 @@ def decode_nlri(nlri: Sequence[bytes]) -> pd.DataFrame:
                 for name, values in fields.items():
                     taken = Words(values.codes[whole], values.words) if isinstance(values, Words) else values[whole]
                     columns[name].put(rows[whole], taken)
-    return pd.DataFrame({**{name: one.array() for name, one in columns.items()}, "reason": reason})
+    return {name: one.values() for name, one in columns.items()}, reason
 
 
 class _Column:
@@ -115,20 +114,18 @@ class _Column:
         self._kind = kind
         self._values = np.full(count, -1, np.int64) if kind == "str" else np.zeros(count, kind.lower())
         self._is_missing = np.ones(count, bool)
-        self._words: list[str | None] = []
+        self._words: list[str] = []
 
     def put(self, rows: np.ndarray, values: np.ndarray | Words) -> None:
         if isinstance(values, Words):
-            self._values[rows] = values.codes + len(self._words)
+            self._values[rows] = np.where(values.codes < 0, -1, values.codes + len(self._words))
             self._words += values.words
         else:
             self._values[rows] = values
             self._is_missing[rows] = False
 
-    def array(self) -> pd.api.extensions.ExtensionArray:
-        if self._kind == "str":
-            return pd.array(self._words, dtype="str").take(self._values, allow_fill=True)
-        return pd.arrays.IntegerArray(self._values, self._is_missing)
+    def values(self) -> Words | Maybe:
+        return Words(self._values, self._words) if self._kind == "str" else Maybe(self._values, self._is_missing)
 
 
 def _refusal(route_type: np.ndarray, length: np.ndarray, ip_bits: np.ndarray) -> np.ndarray:
@@ -151,17 +148,19 @@ def _number(octets: np.ndarray) -> np.ndarray:
 
 
 def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> Words:
-    """Return one text a row, made once for each distinct value."""
+    """Return one text a row, or none, made once for each distinct value."""
     width = octets.shape[1]
     padded = np.zeros((len(octets), -(-width // WORD_BYTES) * WORD_BYTES), np.uint8)
     padded[:, :width] = octets
     codes = np.zeros(len(octets), np.int64)
     for word in padded.view(np.uint64).T:
-        word_codes, words = pd.factorize(word)
-        codes, _ = pd.factorize(codes * len(words) + word_codes)
-    first = np.unique(codes, return_index=True)[1]  # codes count distinct rows in order of first sight
+        words, word_codes = np.unique(word, return_inverse=True)
+        codes = np.unique(codes * len(words) + word_codes, return_inverse=True)[1]
+    first = np.unique(codes, return_index=True)[1]
     joined = octets[first].tobytes()
-    return Words(codes, [text(joined[at : at + width]) for at in range(0, len(joined), width)])  # type: ignore[misc]
+    told = [text(joined[at : at + width]) for at in range(0, len(joined), width)]
+    places = np.array([-1 if one is None else place for place, one in enumerate(told)], np.int64)
+    return Words(places[codes], [one or "" for one in told])
 
 
 def _ip_reason(ip_bits: np.ndarray, width: int) -> np.ndarray:

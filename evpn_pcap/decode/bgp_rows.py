@@ -6,12 +6,13 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.decode.bgp_attributes import Fields
 from evpn_pcap.decode.bgp_evpn import FIELDS, OTHER_TYPES, RAW, READ, decode_nlri
 from evpn_pcap.decode.bgp_shapes import Shapes
+from evpn_pcap.model import FOREVER
+from evpn_pcap.table import Columns, Maybe, Words, as_stored, filled, numbers, plain, taken
 
 IMET = 3  # route type whose VNI stands in the PMSI tunnel attribute (RFC 8365, 5.1.3)
 MPLS = 10  # encapsulation whose labels have 20 bits (RFC 8365, 5.1.1 and 5.1.3)
@@ -26,6 +27,7 @@ COUNTED = {
 DTYPES = {column.name: column.kind.dtype for column in columns.UPDATES.columns}
 ENDS = ("sender_ip", "sender_port", "receiver_ip", "receiver_port")
 OF_PLACE = ("frame_id", "host", "captured_ns", "stream_id", *ENDS)
+MISSING = -1
 OF_MESSAGE = ("sequence", "nlri_index", "action")
 MADE = (*OF_PLACE, *OF_MESSAGE, *FIELDS, *LABELS, "path_id", "is_decoded")
 ATTRIBUTE_COLUMNS = [name for name in DTYPES if name not in MADE]  # whatever else a message tells
@@ -36,6 +38,8 @@ ATTRIBUTE_COLUMNS = [name for name in DTYPES if name not in MADE]  # whatever el
 # number of the set of attributes, 0 for none. A plain tuple, because there is one for each message.
 Told = tuple[int, int, str, int, int, int]
 TOLD = ("position", "sequence", "action", "first_index", "row_count", "attributes")
+ACTION_AT = TOLD.index("action")
+Stored = Words | Maybe
 
 
 class Found:
@@ -79,83 +83,108 @@ class Found:
         return number
 
 
-def update_rows(streams: pd.DataFrame, found: Found) -> pd.DataFrame:
+def update_rows(streams: Columns, found: Found) -> Columns:
     """Return UPDATES, and note every route that could not be read whole."""
     told = _told(found.told)
-    counts = told["row_count"].to_numpy()
-    rows = told.loc[told.index.repeat(counts)].reset_index(drop=True)
-    rows["nlri_index"] = rows["first_index"] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    at = streams[list(OF_PLACE)].iloc[rows["position"].to_numpy()].reset_index(drop=True)
-    routes = _routes(found.routes)
-    attributes = _attributes(found.fields, rows["attributes"].to_numpy())
-    _note_routes(found, rows["position"], routes)
-    is_refused = rows["action"] == "refused"
-    vni = routes["vni"].where(routes["route_type"].ne(IMET).fillna(value=True), attributes["pmsi_vni"])
-    return columns.UPDATES.build(
+    counts = told["row_count"]
+    index = np.repeat(np.arange(len(counts)), counts)
+    position = told["position"][index]
+    at = {name: taken(streams.data[name], position) for name in OF_PLACE}
+    routes, is_route, is_read = _routes(found, position)
+    attributes = _attributes(found.fields, told["attributes"][index])
+    actions = [action for _, _, action, _, _, _ in found.told]
+    number = {word: code for code, word in enumerate(dict.fromkeys(actions))}
+    action = Words(np.array([number[one] for one in actions], np.int64)[index], tuple(number))
+    is_refused = action.codes == number.get("refused", MISSING)
+    first = np.cumsum(counts) - counts
+    path_id = [found.path_ids.get(row) for row in range(len(index))] if found.path_ids else []
+    return Columns(
+        columns.UPDATES,
         {
-            **{name: at[name] for name in OF_PLACE},
-            **{name: rows[name] for name in OF_MESSAGE},
+            **at,
+            "sequence": told["sequence"][index],
+            "nlri_index": told["first_index"][index] + np.arange(len(index)) - first[index],
+            "action": action,
             **{name: routes[name] for name in FIELDS},
             **{name: attributes[name] for name in ATTRIBUTE_COLUMNS},
-            **_labels(routes.assign(vni=vni), attributes["encapsulation"]),
-            "path_id": pd.Series(found.path_ids, dtype="UInt32").reindex(range(len(rows))),
-            "is_decoded": routes["is_decoded"].mask(is_refused, other=False),
-            "raw": attributes["raw"].fillna(_raw(found, is_refused | ~routes["is_decoded"].fillna(value=True))),
-        }
+            **_labels(routes, attributes),
+            "path_id": as_stored(path_id, "UInt32") if path_id else _nowhere("UInt32", len(index)),
+            "is_decoded": Maybe(is_read & ~is_refused, ~is_route & ~is_refused),
+            "raw": _with_raw(attributes["raw"], found, is_refused | (is_route & ~is_read)),
+        },
     )
 
 
-def _told(told: list[Told]) -> pd.DataFrame:
-    cells = {
-        name: np.fromiter(map(itemgetter(at), told), object if name == "action" else np.int64, len(told))
+def _told(told: list[Told]) -> dict[str, np.ndarray]:
+    """Return the numbers in TOLD as arrays."""
+    return {
+        name: np.fromiter(map(itemgetter(at), told), np.int64, len(told))
         for at, name in enumerate(TOLD)
+        if at != ACTION_AT
     }
-    return pd.DataFrame(cells, copy=False)
 
 
-def _labels(routes: pd.DataFrame, encapsulation: pd.Series) -> dict[str, pd.Series]:
+def _labels(routes: dict[str, Stored], attributes: dict[str, Stored]) -> dict[str, Maybe]:
     """Return labels as VNIs of 24 bits, or where the encapsulation says MPLS as labels of 20 bits."""
-    is_mpls = encapsulation.eq(MPLS).fillna(value=False).astype(bool)
-    labels = {name: (routes[vni] // 16).where(is_mpls) for name, vni in LABELS.items()}
-    return labels | {vni: routes[vni].mask(is_mpls) for vni in LABELS.values()}
+    is_mpls = numbers(attributes["encapsulation"]) == MPLS
+    is_imet = numbers(routes["route_type"]) == IMET
+    found: dict[str, Maybe] = {}
+    for name, vni in LABELS.items():
+        told, is_missing = numbers(routes[vni]), _missing(routes[vni])
+        if vni == "vni":
+            told = np.where(is_imet, numbers(attributes["pmsi_vni"]), told)
+            is_missing = np.where(is_imet, _missing(attributes["pmsi_vni"]), is_missing)
+        found[vni] = Maybe(told.astype(np.uint32), is_missing | is_mpls)
+        found[name] = Maybe((told // 16).astype(np.uint32), is_missing | ~is_mpls)
+    return found
 
 
-def _raw(found: Found, is_kept: pd.Series) -> pd.Series:
-    """Return the octets of the NLRI that are kept raw as hexadecimal, by row."""
-    kept = np.flatnonzero(is_kept.to_numpy(dtype=bool)).tolist()
-    told = {row: nlri.hex() for row in kept if (nlri := found.routes[row]) is not None}
-    return pd.Series(told, dtype="str").reindex(range(len(is_kept)))
+def _missing(values: Stored) -> np.ndarray:
+    return values.is_missing if isinstance(values, Maybe) else values.codes < 0
 
 
-def _routes(nlri: Sequence[bytes | None]) -> pd.DataFrame:
-    """Return the columns of each row's NLRI, missing values where it has none; equal ones are read once."""
-    held = np.empty(len(nlri), object)
-    held[:] = nlri
-    codes, distinct = pd.factorize(held)
-    routes = decode_nlri(distinct.tolist())
-    routes["is_decoded"] = pd.array((routes["reason"] == READ).to_numpy(dtype=bool), dtype="boolean")
-    return routes.reindex(codes).reset_index(drop=True)
+def _with_raw(told: Stored, found: Found, is_kept: np.ndarray) -> Stored | list[str | None]:
+    """Return the column with the octets of the NLRI that are kept raw as hexadecimal, where it says nothing."""
+    kept = np.flatnonzero(is_kept).tolist()
+    if not kept:
+        return told
+    texts: list[str | None] = plain(told)
+    for row in kept:
+        if texts[row] is None and (nlri := found.routes[row]) is not None:
+            texts[row] = nlri.hex()
+    return texts
 
 
-def _attributes(sets: Sequence[Fields], numbers: np.ndarray) -> pd.DataFrame:
-    """Return the columns of each row's set of attributes; 0 stands for none.
+def _routes(found: Found, position: np.ndarray) -> tuple[dict[str, Stored], np.ndarray, np.ndarray]:
+    """Return the columns of each row's NLRI, which rows have one, and which were read whole; equal ones are read once.
 
-    Most columns are missing throughout: those are made once a dtype.
+    Notes those that were not.
     """
+    known: dict[bytes | None, int] = {None: MISSING}
+    codes = [known.setdefault(one, len(known) - 1) for one in found.routes]
+    place = np.array(codes, np.int64)
+    distinct = [one for one in known if one is not None]
+    routes, reason = decode_nlri(distinct)
+    is_odd = np.append(reason != READ, [False])[place]
+    types = numbers(routes["route_type"])
+    for row in np.flatnonzero(is_odd).tolist():
+        found.note(int(position[row]), reason[place[row]], _kept_raw(int(types[place[row]])))
+    return {name: filled(values, place) for name, values in routes.items()}, place >= 0, (place >= 0) & ~is_odd
+
+
+def _attributes(sets: Sequence[Fields], places: np.ndarray) -> dict[str, Stored]:
+    """Return the columns of each row's set of attributes; 0 stands for none. Most columns are missing throughout."""
     dtypes = {name: DTYPES[name] for name in ATTRIBUTE_COLUMNS} | {"pmsi_vni": DTYPES["vni"]}
-    nowhere = np.full(len(numbers), -1)
-    missing = {dtype: pd.Series([], dtype=dtype).array.take(nowhere, allow_fill=True) for dtype in {*dtypes.values()}}
     told = {name for one in sets for name, value in one.items() if value is not None}
+    missing = {dtype: _nowhere(dtype, len(places)) for dtype in {*dtypes.values()}}
     rows: list[dict[str, Any]] = [{}, *sets]
-    known = {name: pd.Series([row.get(name) for row in rows], dtype=dtypes[name]) for name in dtypes if name in told}
-    cells = {name: known[name].array.take(numbers) if name in told else missing[dtypes[name]] for name in dtypes}
-    return pd.DataFrame(cells, copy=False)
+    known = {name: as_stored([row.get(name) for row in rows], dtypes[name]) for name in dtypes if name in told}
+    return {name: filled(known[name], places) if name in told else missing[dtypes[name]] for name in dtypes}
 
 
-def _note_routes(found: Found, positions: pd.Series, routes: pd.DataFrame) -> None:
-    """Note every route that was not read whole; a missing reason belongs to a row that is no route."""
-    for row in np.flatnonzero(routes["reason"].fillna(READ) != READ).tolist():
-        found.note(positions.iloc[row], routes["reason"].iloc[row], _kept_raw(routes["route_type"].iloc[row]))
+def _nowhere(dtype: str, count: int) -> Stored:
+    """Return a column that is missing in every row."""
+    return filled(as_stored([], dtype), np.full(count, MISSING))
 
 
 def _kept_raw(code: int) -> str:
@@ -163,28 +192,27 @@ def _kept_raw(code: int) -> str:
     return f"type {code} {name}".rstrip()
 
 
-def anomaly_rows(streams: pd.DataFrame, found: Found) -> pd.DataFrame:
+def anomaly_rows(streams: Columns, found: Found) -> Columns:
     """Return ANOMALIES: of COUNTED names one row a capture, else one a frame and name with its first detail."""
-    positions = np.array([position for position, _, _ in found.notes], dtype=np.int64)
-    details = [_counted(found, position, name) if name in COUNTED else told for position, name, told in found.notes]
-    notes = pd.DataFrame(
+    frames = numbers(streams.data["frame_id"])
+    table: dict[tuple[int, int, str], tuple[str, int]] = {}  # FOREVER: no frame
+    for (position, name, told), count in found.notes.items():
+        is_counted = name in COUNTED
+        key = found.captures[position], FOREVER if is_counted else int(frames[position]), name
+        detail, before = table.get(key, (_counted(found, position, name) if is_counted else told, 0))
+        table[key] = detail, before + count
+    keys = sorted(table)
+    return Columns(
+        columns.ANOMALIES,
         {
-            "frame_id": streams["frame_id"].to_numpy()[positions],
-            "name": [name for _, name, _ in found.notes],
-            "detail": details,
-            "count": list(found.notes.values()),
-        }
-    )
-    notes["capture_id"] = np.array(found.captures, dtype=np.int64)[positions]
-    notes["frame_id"] = notes["frame_id"].astype("Int64").mask(notes["name"].isin(list(COUNTED)))
-    grouped = notes.groupby(["capture_id", "frame_id", "name"], dropna=False, as_index=False)
-    table = grouped.agg(detail=("detail", "first"), count=("count", "sum"))
-    return columns.ANOMALIES.build(
-        {
-            **{name: table[name] for name in ("capture_id", "frame_id", "name", "detail", "count")},
-            "layer": ["bgp"] * len(table),
-            "offset_bytes": [None] * len(table),
-        }
+            "capture_id": np.array([capture for capture, _, _ in keys], np.int64),
+            "frame_id": [None if frame == FOREVER else frame for _, frame, _ in keys],
+            "layer": ["bgp"] * len(keys),
+            "name": [name for _, _, name in keys],
+            "detail": [table[key][0] for key in keys],
+            "count": np.array([table[key][1] for key in keys], np.int64),
+            "offset_bytes": [None] * len(keys),
+        },
     )
 
 
