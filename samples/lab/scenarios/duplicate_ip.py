@@ -32,7 +32,7 @@ SCENARIO = Scenario(
     "two MACs behind two VTEPs answer for one address, and speak to the gateway in turn",
     drive,
     made_for=("duplicate-ip",),
-    also_shows=("gateway-primed",),
+    also_shows=("gateway-primed", "wrong-mac-answered"),
     fabrics=("proxmox", "vlan-aware", "reflector"),
     seconds=16,
 )
