@@ -1,28 +1,28 @@
 """Compares clock estimates on simulated pairs whose truth is known, side by side with simpler ones; then many hosts.
 
-    python benchmarks/clocks.py [--runs 20] [--frames 200 2000 20000] [--hosts 500 --pairs 2000] [--seed N]
+    python benchmarks/clocks.py [--only pairs | hosts] [--scenes full bursty ...] [--runs 20] [--frames 200 2000 20000]
+                                [--hosts 500 --pairs 2000] [--seed N]
 
 Errors are |estimate - truth| in us at random times, median / 99th percentile over all runs of a scenario. "half" is
-half the bracket, "covered" the share of times with the truth inside; "unflagged" counts runs with a time that is not
-covered and no flag that says so. Seeds are fresh unless one is given.
+half the bracket, "covered" the share of times with the truth inside in the worst run, "open" counts the runs with a
+time that is neither covered nor inside an interval that the fit names (step, slew, silence), and "named" is the share
+of all times that such intervals take. Seeds are fresh unless one is given; runs are spread over all cores.
 """
 
 import argparse
-import os
 import resource
 import time
 from dataclasses import dataclass, field
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small, and each core has its own pairs
-
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from evpn_pcap.clocks import on_common_clock
 from evpn_pcap.clocks.fit import fits_of
 from evpn_pcap.clocks.graph import best_reference, follow
 from evpn_pcap.clocks.pairs import PairFit, Stamps, fit_pair
-from evpn_pcap.scale import runner
+from evpn_pcap.scale import Runner, runner
 from evpn_pcap.synth.clock_pairs import SCENES, SPAN_NS, START_NS, BarePair, simulate_fabric, simulate_pair
 
 TIMES = 1_000
@@ -85,100 +85,107 @@ def turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float])
 
 
 @dataclass
-class Score:
-    """What the runs of one scenario came to."""
+class Run:
+    """What one run of a scenario came to."""
 
-    errors: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    half_us: list[float] = field(default_factory=list)
-    covered: list[float] = field(default_factory=list)
-    unflagged: int = 0
-    widths: list[float] = field(default_factory=list)
+    errors_us: dict[str, np.ndarray]
+    half_us: float
+    covered: float
+    is_open: bool
+    named: float
+    widths: list[float] = field(default_factory=list)  # of steps near the true one, in mean spacings of frames
     steps: int = 0
-    found: int = 0
     inside: int = 0
     false: int = 0
 
-    def add(self, method: str, error_us: np.ndarray) -> None:
-        """Keep one run's errors of a method."""
-        self.errors.setdefault(method, []).append(error_us)
 
-    def words(self, method: str) -> str:
-        """Return median and 99th percentile of a method's errors."""
-        if method not in self.errors:
-            return "-"
-        error = np.concatenate(self.errors[method])
-        return f"{np.median(error):.1f}/{np.percentile(error, 99):.4g}"
-
-
-def scored(name: str, count: int, seeds: range) -> Score:
-    """Return how all methods do in a scenario."""
-    score = Score()
-    for seed in seeds:
-        pair = simulate_pair(SCENES[name], count, seed)
-        y_ns = pair.b_ns - pair.a_ns
-        fit = fit_pair(0, 1, Stamps(pair.a_ns, y_ns, pair.is_from_a))
-        if fit.curve is None:
-            continue
-        at, expected = truth(pair, seed)
-        x, y = (pair.a_ns - fit.base_x_ns) / 1e9, (y_ns - fit.base_y_ns) / 1e3
-        t, d = (at - fit.base_x_ns) / 1e9, (expected - fit.base_y_ns) / 1e3
-        score.add("median", np.abs(np.median(y) - d))
-        for method, line in (("squares", least_squares(x, y)), ("hull", hull(x, y, pair.is_from_a))):
-            score.add(method, np.abs(line[0] * t + line[1] - d))
-        curve = fit.curve.scaled(1e-9, 1e-3)
-        low, estimate, high = (np.interp(t, curve.x, one) for one in (curve.low, curve.estimate, curve.high))
-        score.add("ours", np.abs(estimate - d))
-        score.half_us.append(float(np.median(high - low)) / 2)
-        score.covered.append(float(((low <= d) & (d <= high)).mean()))
-        score.unflagged += score.covered[-1] < 1 and not curve.flags
-        count_steps(score, pair, fit, count)
-    return score
+def judged(drawn: tuple[str, int, int]) -> Run | None:
+    """Return how all methods do in one run of a scenario, (name, number of frames, seed)."""
+    name, count, seed = drawn
+    pair = simulate_pair(SCENES[name], count, seed)
+    y_ns = pair.b_ns - pair.a_ns
+    fit = fit_pair(0, 1, Stamps(pair.a_ns, y_ns, pair.is_from_a))
+    if fit.curve is None:
+        return None
+    at, expected = truth(pair, seed)
+    x, y = (pair.a_ns - fit.base_x_ns) / 1e9, (y_ns - fit.base_y_ns) / 1e3
+    t, d = (at - fit.base_x_ns) / 1e9, (expected - fit.base_y_ns) / 1e3
+    curve = fit.curve.scaled(1e-9, 1e-3)
+    low, estimate, high = (np.interp(t, curve.x, one) for one in (curve.low, curve.estimate, curve.high))
+    errors = {"ours": np.abs(estimate - d), "median": np.abs(np.median(y) - d)}
+    for method, line in (("squares", least_squares(x, y)), ("hull", hull(x, y, pair.is_from_a))):
+        errors[method] = np.abs(line[0] * t + line[1] - d)
+    is_inside = (low <= d) & (d <= high)
+    is_named = np.zeros(len(t), bool)
+    for one in curve.breaks:
+        is_named |= (t >= one.start) & (t <= one.stop)
+    run = Run(
+        errors,
+        float(np.median(high - low)) / 2,
+        float(is_inside.mean()),
+        bool((~is_inside & ~is_named).any()),
+        float(is_named.mean()),
+    )
+    count_steps(run, pair, fit, count)
+    return run
 
 
-def count_steps(score: Score, pair: BarePair, fit: PairFit, count: int) -> None:
+def count_steps(run: Run, pair: BarePair, fit: PairFit, count: int) -> None:
     """Compare the steps of a fit with the true one."""
     steps = [one for one in fit.curve.breaks if one.kind == "step"] if fit.curve else []
     if pair.step is None:
-        score.false += len(steps)
+        run.false = len(steps)
         return
     at = pair.step[0] - fit.base_x_ns
     near = [one for one in steps if one.start - 2e9 <= at <= one.stop + 2e9]
-    score.steps += 1
-    score.found += bool(near)
-    score.inside += any(one.start <= at <= one.stop for one in near)
-    score.false += len(steps) - len(near)
-    score.widths += [(one.stop - one.start) / (SPAN_NS / count) for one in near]
+    run.steps = 1
+    run.inside = any(one.start <= at <= one.stop for one in near)
+    run.false = len(steps) - len(near)
+    run.widths = [(one.stop - one.start) / (SPAN_NS / count) for one in near]
 
 
-def compare(frames: list[int], seeds: range) -> None:
+def words(runs: list[Run], method: str) -> str:
+    """Return median and 99th percentile of a method's errors."""
+    error = np.concatenate([run.errors_us[method] for run in runs])
+    return f"{np.median(error):.1f}/{np.percentile(error, 99):.4g}"
+
+
+def compare(run: Runner, scenes: list[str], frames: list[int], seeds: range) -> None:
     """Print a line for every scenario and number of frames."""
-    head = f"{'scenario':20} {'frames':>6}  {'ours':>12} {'median':>15} {'squares':>13} {'hull':>13}"
-    print(f"{head}  {'half':>6} {'covered':>9} {'unflagged':>9}  steps found/inside/all, false, width in mean spacings")
-    for name in SCENES:
+    head = f"{'scenario':20} {'frames':>6}  {'ours':>12} {'median':>15} {'squares':>15} {'hull':>16}"
+    print(
+        f"{head}  {'half':>6} {'covered':>9} {'open':>4} {'named':>6}  steps found/inside/all, false, width mean/median"
+    )
+    for name in scenes:
         for count in frames:
-            score = scored(name, count, seeds)
-            if not score.covered:
+            found = list(run.over_parts(judged, [(name, count, seed) for seed in seeds]))
+            runs = [one for one in found if one is not None]
+            if not runs:
                 print(f"{name:20} {count:6}  no frames both ways: no number")
                 continue
-            steps = f"{score.found}/{score.inside}/{score.steps}, {score.false}"
-            width = f", {np.mean(score.widths):.1f}" if score.widths else ""
-            figures = f"{np.median(score.half_us):6.1f} {100 * min(score.covered):8.2f}% {score.unflagged:9}"
-            others = f"{score.words('median'):>15} {score.words('squares'):>13} {score.words('hull'):>13}"
-            print(f"{name:20} {count:6}  {score.words('ours'):>12} {others}  {figures}  {steps}{width}", flush=True)
+            widths = [width for one in runs for width in one.widths]
+            inside, steps, false = (sum(getattr(one, what) for one in runs) for what in ("inside", "steps", "false"))
+            seen = f"{sum(bool(one.widths) for one in runs)}/{inside}/{steps}, {false}"
+            width = f", {np.mean(widths):.1f}/{np.median(widths):.1f}" if widths else ""
+            figures = (
+                f"{np.median([one.half_us for one in runs]):6.1f} {100 * min(one.covered for one in runs):8.2f}%"
+                f" {sum(one.is_open for one in runs):4} {100 * np.mean([one.named for one in runs]):5.1f}%"
+            )
+            others = f"{words(runs, 'median'):>15} {words(runs, 'squares'):>15} {words(runs, 'hull'):>16}"
+            print(f"{name:20} {count:6}  {words(runs, 'ours'):>12} {others}  {figures}  {seen}{width}", flush=True)
 
 
-def many_hosts(host_count: int, pair_count: int, seed: int) -> None:
+def many_hosts(run: Runner, host_count: int, pair_count: int, seed: int) -> None:
     """Print how a whole fabric does: pairs over all cores, then the graph; making the frames is not counted."""
     fabric = simulate_fabric(host_count, pair_count, seed)
     pairs, spent, frames = [], 0.0, 0
-    with runner() as run:
-        for start in range(0, len(fabric.pairs), 100):
-            numbers = range(start, min(start + 100, len(fabric.pairs)))
-            made = [(*fabric.pairs[number], fabric.frames(number)) for number in numbers]
-            frames += sum(len(one.a_ns) for _, _, one in made)
-            begin = time.perf_counter()
-            pairs += list(run.over_parts(fitted, made))
-            spent += time.perf_counter() - begin
+    for start in range(0, len(fabric.pairs), 100):
+        numbers = range(start, min(start + 100, len(fabric.pairs)))
+        made = [(*fabric.pairs[number], fabric.frames(number)) for number in numbers]
+        frames += sum(len(one.a_ns) for _, _, one in made)
+        begin = time.perf_counter()
+        pairs += list(run.over_parts(fitted, made))
+        spent += time.perf_counter() - begin
     begin = time.perf_counter()
     hosts = tuple(f"h{number:03d}" for number in range(host_count))
     reference = best_reference(host_count, pairs, [(0, host) for host in hosts])
@@ -219,16 +226,20 @@ def fitted(made: tuple[int, int, BarePair]) -> PairFit:
 def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["pairs", "hosts"])
+    parser.add_argument("--scenes", nargs="*", default=list(SCENES), choices=list(SCENES))
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--frames", type=int, nargs="*", default=[200, 2_000, 20_000])
     parser.add_argument("--hosts", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=int(np.random.SeedSequence().generate_state(1)[0]))
     options = parser.parse_args()
-    print(f"seed {options.seed}, {options.runs} runs a line, errors in us: median/99th percentile")
-    compare(options.frames, range(options.seed, options.seed + options.runs))
-    if options.hosts:
-        many_hosts(options.hosts, options.pairs, options.seed)
+    with threadpool_limits(limits=1, user_api="blas"), runner() as run:
+        if options.only != "hosts":
+            print(f"seed {options.seed}, {options.runs} runs a line, errors in us: median/99th percentile")
+            compare(run, options.scenes, options.frames, range(options.seed, options.seed + options.runs))
+        if options.only != "pairs":
+            many_hosts(run, options.hosts, options.pairs, options.seed)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ HOMES = {  # library -> pattern of the files that may import it
     "junitparser": "report/junit",
     "zstandard": "sources/",
     "pyarrow": "cli/write",
+    "threadpoolctl": "clocks",
 }
 
 

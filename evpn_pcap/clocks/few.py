@@ -6,31 +6,43 @@ middle.
 
 import numpy as np
 
-from evpn_pcap.clocks.curve import Curve
+from evpn_pcap.clocks.cleaning import believable, rough_rate
+from evpn_pcap.clocks.curve import SILENCE, Break, Curve
 from evpn_pcap.clocks.direction import RATE_LIMIT
 from evpn_pcap.clocks.sweep import envelope
-from evpn_pcap.clocks.windows import GAP_NS, Constraints, tightest, windows
+from evpn_pcap.clocks.windows import GAP_NS, Constraints, Pace, tightest, windows
 
 STAMP_SLACK_NS = 2_000  # microsecond stamps are cut off, one at each host; measured disorder is below that
 NEIGHBOURS = 5  # on either side, in time, that a frame must not contradict
 MOST_PASSES = 8  # what is removed uncovers what its neighbours hid
 UNKNOWN_NS = 1e13  # a bound beyond is none
 FEW_COUNT = 5  # frames a direction: fewer leave the fit approximate
+MANY = 24  # frames of a direction that tell by themselves which of them are wrong matches
+NEAREST_NS = 5e9  # between blocks that tell a rate
+BLOCK = 8  # frames of a direction whose fastest tells the level
+LEAST_SLOPES = 3  # between blocks, of which one may hold a step
+LEAST_DOUBT, MOST_DOUBT = 1e-6, 20e-6  # of a rate that is known
+BY_MEDIAN = 1.4826  # standard deviation of a normal distribution, by its median deviation
+SURE = 3.0
 
 
 def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
     """Return the curve of frames in order of time, or None where nothing is left of a direction; x and y in ns."""
-    upper = Constraints(x[is_upper], y[is_upper] + STAMP_SLACK_NS)
-    lower = Constraints(x[~is_upper], y[~is_upper] - STAMP_SLACK_NS)
-    upper, lower, removed_count = _without_mismatches(upper, lower)
+    upper = _without_strays(Constraints(x[is_upper], y[is_upper] + STAMP_SLACK_NS))
+    lower = _without_strays(Constraints(x[~is_upper], y[~is_upper] - STAMP_SLACK_NS))
+    removed_count = len(x) - len(upper.x) - len(lower.x)
+    upper, lower, contradicting_count = _without_mismatches(upper, lower)
+    removed_count += contradicting_count
     if not (len(upper.x) and len(lower.x)):
         return None
+    pace = max((_pace(upper, 1), _pace(lower, -1)), key=lambda one: (one.is_known, -one.rho))
     upper, lower = tightest(upper, lower)
-    found = windows(upper, lower)
+    found = windows(upper, lower, pace)
     upper_count, lower_count = sum(len(w.upper.x) for w in found), sum(len(w.lower.x) for w in found)
     if not (upper_count and lower_count):
         return None
-    bounds = envelope(found)
+    bounds = envelope(found, pace)
+    breaks = sorted([*bounds.breaks, *_lone(upper, lower), *_lone(lower, upper)], key=lambda one: one.start)
     removed_count += len(upper.x) - upper_count + len(lower.x) - lower_count
     flags = {
         "few": min(upper_count, lower_count) < FEW_COUNT,
@@ -42,8 +54,41 @@ def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
     estimate = np.nan_to_num(np.where(np.isnan(low), high, np.where(np.isnan(high), low, (low + high) / 2)))
     return Curve(
         bounds.x, bounds.low, bounds.high, estimate, bounds.first_x, bounds.last_x,
-        bounds.breaks, tuple(sorted(name for name, holds in flags.items() if holds)), removed_count, is_smooth=False,
+        tuple(breaks), tuple(sorted(name for name, holds in flags.items() if holds)), removed_count, is_smooth=False,
     )  # fmt: skip
+
+
+def _lone(mine: Constraints, others: Constraints) -> list[Break]:
+    """Return long stretches at the ends in which only the other direction has frames: half of what tells is silent."""
+    ends = [(others.x[0], mine.x[0]), (mine.x[-1], others.x[-1])]
+    return [Break(float(start), float(stop), 0.0, SILENCE) for start, stop in ends if stop - start > GAP_NS]
+
+
+def _without_strays(constraints: Constraints) -> Constraints:
+    """Return the constraints of a direction, if they are many without those that agree with none around them."""
+    if len(constraints.x) < MANY:
+        return constraints
+    x, y = constraints.x * 1e-9, (constraints.y - constraints.y[0]) * 1e-3
+    return constraints.take(believable(x, y, rough_rate(x, y)))
+
+
+def _pace(constraints: Constraints, sign: int) -> Pace:
+    """Return the rate that the fastest frames of a direction tell: what most stretches of time agree on."""
+    run = np.concatenate([[0], np.cumsum(np.diff(constraints.x) > GAP_NS)])
+    first = np.flatnonzero(np.diff(run, prepend=-1))
+    block = (np.arange(len(run)) - first[run]) // BLOCK
+    block = np.cumsum((np.diff(run, prepend=run[0]) > 0) | (np.diff(block, prepend=0) > 0))
+    rate, slopes = 1e-6 * rough_rate(constraints.x * 1e-9, (constraints.y - constraints.y[0]) * 1e-3), np.zeros(0)
+    for _ in range(2):
+        order = np.lexsort((sign * (constraints.y - rate * constraints.x), block))
+        fastest = constraints.take(order[np.flatnonzero(np.diff(block, prepend=-1))])
+        apart = np.diff(fastest.x)
+        slopes = (np.diff(fastest.y) / np.maximum(apart, 1.0))[apart > NEAREST_NS]
+        if len(slopes) < LEAST_SLOPES:
+            return Pace()
+        rate = float(np.median(slopes))
+    doubt = LEAST_DOUBT + SURE * BY_MEDIAN * float(np.median(np.abs(slopes - rate)))
+    return Pace(rate, doubt, doubt, is_known=True) if doubt < MOST_DOUBT else Pace()
 
 
 def _without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constraints, Constraints, int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from evpn_pcap.clocks.direction import find_order
 from evpn_pcap.clocks.graph import Courses, best_reference, follow
@@ -48,6 +49,11 @@ def compare_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str |
     Reads ANCHORS and POINTS. `reference` names the host whose clock is the common one; None takes
     the host that leaves the least doubt. Raises OptionError when there is no such host.
     """
+    with threadpool_limits(limits=1, user_api="blas"):  # matrices are small: threads would mostly wait for each other
+        return _compared(anchors, points, reference)
+
+
+def _compared(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> Alignment:
     hosts = tuple(sorted(points["host"].unique()))
     if reference is not None and reference not in hosts:
         raise OptionError(f"the reference {reference!r} is not a host of these captures ({', '.join(hosts) or 'none'})")

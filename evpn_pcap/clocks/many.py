@@ -12,8 +12,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from evpn_pcap.clocks.borders import Zone, located
 from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
-from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, Break, Curve
-from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, fit_regime
+from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, Break, Curve
+from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, Straight, fit_regime
 
 LEAST_BINS = 8
 LEAST_REGIME, END_FRAMES = 4, 6  # frames of a regime, and of one at an end of the capture
@@ -24,7 +24,7 @@ LOOK = 6  # frames a direction that are compared, before and after
 CONTRADICTION_US = 30.0
 MOST_CONTRADICTORY = 5_000  # with more frames the bins are fine enough
 EPSILON_S = 1e-6
-MOST_ROUNDS = 3
+MOST_ROUNDS = 4
 NEAR_S, FAR_S = 20.0, 1e6
 FAR_RHO_PPM = 100.0  # beyond the frames, after NEAR_S, the rate is known no better (clock.md, section 5)
 
@@ -50,9 +50,10 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
     for attempt in range(MOST_ROUNDS):
         regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, silences, wrong_share)
         torn = [zone for regime in regimes if (zone := _torn(regime)) is not None]
-        if not torn or attempt == MOST_ROUNDS - 1:
+        hidden = [zone for regime in regimes if (zone := _hidden(regime)) is not None]
+        if not (torn or hidden) or attempt == MOST_ROUNDS - 1:
             break
-        zones = _merged([*zones, *torn])
+        zones = _merged([*zones, *torn, *hidden])
     return _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silences) > 0)
 
 
@@ -152,8 +153,15 @@ def _fitted(
     if found_breaks:
         nearer = [new if left else old for new, left, old in zip(nearer, is_left, spans, strict=True)]
         regimes = [fit(*span, usual) for span in nearer]
-        found_breaks = [located(x, y, is_upper, a, b, reach, wrong_share) for a, b in pairwise(regimes)]
+        again = [located(x, y, is_upper, a, b, reach, wrong_share) for a, b in pairwise(regimes)]
+        found_breaks = [_surer(*both) for both in zip(found_breaks, again, strict=True)]
     return regimes, [border for _, border in found_breaks], [one for one, _ in found_breaks]
+
+
+def _surer(first: tuple[Break, Zone], again: tuple[Break, Zone]) -> tuple[Break, Zone]:
+    """Return what was found later, but of two steps the one known more narrowly: regimes that end far off know less."""
+    is_worse = np.diff(first[1]) < np.diff(again[1]) and first[0].kind == again[0].kind == STEP
+    return first if is_worse else again
 
 
 def _usual_rate(regimes: list[Regime], rate: float) -> float:
@@ -199,6 +207,11 @@ def _torn(regime: Regime) -> Zone | None:
         return None
     run = wrong[: int(np.argmax(np.concatenate([np.diff(wrong) > 1, [True]]))) + 1]
     return float(knots[max(0, run[0] - 1)]), float(knots[min(len(knots) - 1, run[-1] + 1)])
+
+
+def _hidden(regime: Regime) -> Zone | None:
+    """Return where a step hides that the smooth course went along with."""
+    return None if isinstance(regime.model, Straight) else regime.model.hidden
 
 
 def _knots(regime: Regime) -> np.ndarray:

@@ -140,7 +140,7 @@ def _model(
     t, v, u = _observations(x[rows], room[rows], is_upper[rows], QUANTILE)
     v = v + _between(first, t)
     second = smooth(t, v, u)
-    return replace(second, trend=second.trend + rate), rows
+    return replace(second, trend=second.trend + rate, hidden=second.hidden or first.hidden), rows
 
 
 def _between(model: Smooth, x: np.ndarray) -> np.ndarray:

@@ -15,6 +15,9 @@ GATE = 3.0  # standard deviations after which an observation counts less
 ROUNDS = 3
 LEAST_NOISE_US = 0.5  # stamps are cut to a microsecond
 LIKE_SHARE = 0.1  # noise that changes by less need not be looked at again
+SURE_GAIN = 16.0  # twice the logarithm of how much likelier a hidden step makes the observations
+LEAST_HIDDEN_US = 100.0
+MOST_SEARCHED = 48  # observations among which hidden steps are looked for: with more, bins are fine enough
 BY_MEDIAN = 1.4826  # standard deviation of a normal distribution, by its median deviation
 
 
@@ -31,6 +34,7 @@ class Smooth:
     weights: np.ndarray  # of the likely course: the mean over all wanders by their likelihood
     trend: float
     misfit: float  # of the observations, in standard deviations of the model; at least 1
+    hidden: tuple[float, float] | None  # around here a step is far likelier than any wander
 
     def course(self, x: np.ndarray) -> np.ndarray:
         """Return the difference of the clocks at times x, up to a constant."""
@@ -66,8 +70,11 @@ def smooth(times: np.ndarray, values: np.ndarray, is_upper: np.ndarray) -> Smoot
     unit = _kernel(t, t)
     base_noise = np.where(is_upper, _noise(t, values, is_upper), _noise(t, values, ~is_upper)) ** 2
     noise = base_noise.copy()
-    for _ in range(ROUNDS):
+    hidden = None
+    for attempt in range(ROUNDS):
         found = _posterior(unit, noise, basis, values)
+        if attempt == 0 and len(t) <= MOST_SEARCHED:
+            hidden = _hidden_step(unit, noise, basis, values)
         off = np.abs(noise * found.residual_weight) / np.sqrt(base_noise)
         fresh = base_noise * np.maximum(off / GATE, 1) ** 2
         if np.all(np.abs(fresh - noise) <= LIKE_SHARE * noise):
@@ -84,6 +91,7 @@ def smooth(times: np.ndarray, values: np.ndarray, is_upper: np.ndarray) -> Smoot
         found.weights,
         found.trend,
         float(np.sqrt(scale)),
+        None if hidden is None else (float(times[hidden - 1]), float(times[hidden + 2])),
     )
 
 
@@ -126,6 +134,34 @@ def _posterior(unit: np.ndarray, noise: np.ndarray, basis: np.ndarray, values: n
         turned @ residual[best],
         float(misfit[best]),
     )
+
+
+def _hidden_step(unit: np.ndarray, noise: np.ndarray, basis: np.ndarray, values: np.ndarray) -> int | None:
+    """Return after which observation a step explains all of them far better than any wander does, if one does.
+
+    A likelihood ratio: each step is tried as one more unknown, under each wander.
+    """
+    root = 1 / np.sqrt(noise)
+    size, turned = np.linalg.eigh(unit * root[:, None] * root[None, :])
+    turned *= root[:, None]
+    steps = np.tri(len(values), len(values) - 1, -1)[:, 1:-1]  # with two observations on either side
+    flat = turned.T @ np.column_stack([basis, values, steps])
+    variance = WANDERS[:, None] * np.maximum(size, 0)[None, :] + 1
+    weighted = flat[None, :, :] / variance[:, :, None]
+    known = basis.shape[1]
+    inner = flat[:, :known].T @ weighted[:, :, :known]
+    cross = flat[:, :known].T @ weighted[:, :, known:]
+    level = np.linalg.solve(inner, cross)
+    misfit = (flat[:, known] * weighted[:, :, known]).sum(1) - (cross[:, :, 0] * level[:, :, 0]).sum(1)
+    pull = flat[:, known] @ weighted[:, :, known + 1 :] - (cross[:, :, :1] * level[:, :, 1:]).sum(1)
+    worth = (flat[:, known + 1 :] * weighted[:, :, known + 1 :]).sum(1) - (cross[:, :, 1:] * level[:, :, 1:]).sum(1)
+    worth = np.maximum(worth, np.finfo(float).tiny)
+    plain = -np.log(variance).sum(1) - np.linalg.slogdet(inner)[1] - misfit
+    stepped = plain[:, None] + pull**2 / worth
+    wander, step = np.unravel_index(int(np.argmax(stepped)), stepped.shape)
+    is_sure = stepped[wander, step] - plain.max() > SURE_GAIN
+    is_large = abs(pull[wander, step] / worth[wander, step]) > LEAST_HIDDEN_US
+    return int(step) + 1 if is_sure and is_large else None
 
 
 def _noise(t: np.ndarray, values: np.ndarray, rows: np.ndarray) -> float:

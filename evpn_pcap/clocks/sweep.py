@@ -1,7 +1,8 @@
 """Windows of constraints become one envelope: the least and the greatest possible difference of two clocks, over time.
 
 Each bound is carried forward and backward at its window's rate, loosened by rho; the tightest counts. Where windows
-exclude each other a clock was set in between (a regime ends), and there the envelope spans both regimes.
+exclude each other a clock was set in between (a regime ends), and there the envelope spans both regimes. A
+silence in which nothing contradicts is named: whatever happened there looks like a rate.
 """
 
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from evpn_pcap.clocks.curve import STEP, Break
-from evpn_pcap.clocks.windows import Window
+from evpn_pcap.clocks.curve import SILENCE, SLEW, STEP, Break
+from evpn_pcap.clocks.windows import GAP_NS, Pace, Window
 
 FAR_RHO = 100e-6  # beyond NEAR_NS from any frame the rate is known no better (clock.md, section 5)
 NEAR_NS = 20e9
+STEP_RATE = 20e-6  # what moved slower than this, over all its interval, may have been a slew
 FAR_NS = 1e15  # as far as an envelope reaches, and what stands for a bound that nobody gave
 
 
@@ -30,14 +32,18 @@ class Envelope:
     is_contradicted: bool
 
 
-def envelope(found: list[Window]) -> Envelope:
+def envelope(found: list[Window], pace: Pace) -> Envelope:
     """Return the envelope of all windows, in order of time."""
-    regimes = _regimes(found)
-    x, low, high = _one_regime(regimes[0])
+    regimes = _regimes(found, pace)
+    x, low, high = _one_regime(regimes[0], pace)
     breaks = []
     for before, after in pairwise(regimes):
-        (x, low, high), happened = _joined((x, low, high), _one_regime(after), before, after)
+        (x, low, high), happened = _joined((x, low, high), _one_regime(after, pace), before, after, pace)
         breaks.append(happened)
+    for one, other in pairwise(found):
+        if other.start - one.stop > GAP_NS:
+            breaks.append(Break(one.stop, other.start, 0.0, SILENCE))
+    breaks.sort(key=lambda one: one.start)
     is_wrong = low > high
     return Envelope(
         x, np.minimum(low, high), np.maximum(low, high), found[0].start, found[-1].stop, tuple(breaks),
@@ -48,26 +54,26 @@ def envelope(found: list[Window]) -> Envelope:
 Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _regimes(found: list[Window]) -> list[list[Window]]:
+def _regimes(found: list[Window], pace: Pace) -> list[list[Window]]:
     """Return the windows in groups whose bounds agree."""
     groups: list[list[Window]] = [found[:1]]
     for window in found[1:]:
-        if _agree(groups[-1], window):
+        if _agree(groups[-1], window, pace):
             groups[-1].append(window)
         else:
             groups.append([window])
     return groups
 
 
-def _agree(group: list[Window], window: Window) -> bool:
+def _agree(group: list[Window], window: Window, pace: Pace) -> bool:
     """Return whether one clock that was not set can fulfil the group and the window."""
-    _, low, high = _bounds_at_constraints([*group, window])
+    _, low, high = _bounds_at_constraints([*group, window], pace)
     return bool(np.all(low <= high))
 
 
-def _bounds_at_constraints(group: list[Window]) -> tuple["_Rates", np.ndarray, np.ndarray]:
+def _bounds_at_constraints(group: list[Window], pace: Pace) -> tuple["_Rates", np.ndarray, np.ndarray]:
     """Return the rates over the group's constraints in order of time, and the bounds at each, less the run."""
-    rates = _rates(group)
+    rates = _rates(group, pace)
     run, doubt = rates.run, rates.doubt
     upper = np.where(rates.is_upper, rates.y - run, np.inf)
     lower = np.where(rates.is_upper, -np.inf, rates.y - run)
@@ -91,7 +97,7 @@ class _Rates:
     doubt: np.ndarray
 
 
-def _rates(group: list[Window]) -> _Rates:
+def _rates(group: list[Window], pace: Pace) -> _Rates:
     x = np.concatenate([part for window in group for part in (window.upper.x, window.lower.x)])
     y = np.concatenate([part for window in group for part in (window.upper.y, window.lower.y)])
     size = [(len(window.upper.x), len(window.lower.x)) for window in group]
@@ -105,15 +111,15 @@ def _rates(group: list[Window]) -> _Rates:
     is_link, is_far = np.diff(number) > 0, apart > NEAR_NS
     between_rate = (rate[:-1] + rate[1:]) / 2
     between_rho = np.maximum(rho[:-1], rho[1:]) + np.where(is_link, np.abs(np.diff(rate)) / 2, 0)
-    between_rho = np.where(is_far, np.maximum(between_rho, FAR_RHO), between_rho)
+    between_rho = np.where(is_far, np.maximum(between_rho, pace.rho if pace.is_known else FAR_RHO), between_rho)
     run = np.concatenate([[0.0], np.cumsum(between_rate * apart)])
     doubt = np.concatenate([[0.0], np.cumsum(between_rho * apart)])
     return _Rates(x, y, is_upper, run, doubt)
 
 
-def _one_regime(group: list[Window]) -> Bounds:
+def _one_regime(group: list[Window], pace: Pace, far_rho: float = FAR_RHO) -> Bounds:
     """Return the envelope of one regime: knots at its constraints, at the peaks between them, and beyond its ends."""
-    rates, low, high = _bounds_at_constraints(group)
+    rates, low, high = _bounds_at_constraints(group, pace)
     is_last = np.concatenate([np.diff(rates.x) > 0, [True]])
     x, run, doubt, low, high = (values[is_last] for values in (rates.x, rates.run, rates.doubt, low, high))
     if len(x) > 1:
@@ -122,7 +128,7 @@ def _one_regime(group: list[Window]) -> Bounds:
     near = np.array([NEAR_NS, NEAR_NS + FAR_NS])
 
     def loosened(rho: float) -> np.ndarray:
-        return np.array([rho * NEAR_NS, rho * NEAR_NS + max(rho, FAR_RHO) * FAR_NS])
+        return np.array([rho * NEAR_NS, rho * NEAR_NS + max(rho, far_rho) * FAR_NS])
 
     before, after = loosened(first.rho), loosened(last.rho)
     x_all = np.concatenate([x[0] - near[::-1], x, x[-1] + near])
@@ -154,13 +160,17 @@ def _with_peaks(
     return ordered[0][is_new], ordered[1][is_new], ordered[2][is_new], ordered[3][is_new]
 
 
-def _joined(left: Bounds, right: Bounds, before: list[Window], after: list[Window]) -> tuple[Bounds, Break]:
+def _joined(left: Bounds, right: Bounds, before: list[Window], after: list[Window], pace: Pace) -> tuple[Bounds, Break]:
     """Return two regimes as one curve; between the last frame that only the first allows and the first frame that
     only the second allows, the clock was set at an unknown moment, so the curve spans both.
     """
-    start = _excluded(before, right, at_end=True)
-    stop = _excluded(after, left, at_end=False)
+    far_rho = pace.rho if pace.is_known else FAR_RHO
+    start = _excluded(before, _one_regime(after, pace, far_rho), pace, at_end=True)
+    stop = _excluded(after, _one_regime(before, pace, far_rho), pace, at_end=False)
     start, stop = min(start, stop), max(start, stop)
+    at = (start + stop) / 2
+    size = sum(np.interp(at, right[0], right[i]) - np.interp(at, left[0], left[i]) for i in (1, 2)) / 2
+    happened = Break(start, stop, float(size), STEP if abs(size) > STEP_RATE * (stop - start) else SLEW)
     inside = np.unique(np.concatenate([[start, stop], left[0], right[0]]))
     inside = inside[(inside >= start) & (inside <= stop)]
     low = np.minimum(np.interp(inside, left[0], left[1]), np.interp(inside, right[0], right[1]))
@@ -175,14 +185,12 @@ def _joined(left: Bounds, right: Bounds, before: list[Window], after: list[Windo
         for i, middle in ((1, low), (2, high))
     ]  # fmt: skip
     order = np.argsort(x, kind="stable")
-    at = (start + stop) / 2
-    size = sum(np.interp(at, right[0], right[i]) - np.interp(at, left[0], left[i]) for i in (1, 2)) / 2
-    return (x[order], parts[0][order], parts[1][order]), Break(start, stop, float(size), STEP)
+    return (x[order], parts[0][order], parts[1][order]), happened
 
 
-def _excluded(group: list[Window], other: Bounds, *, at_end: bool) -> float:
+def _excluded(group: list[Window], other: Bounds, pace: Pace, *, at_end: bool) -> float:
     """Return the time of the last (or first) constraint of the group that the other regime cannot fulfil."""
-    rates = _rates(group)
+    rates = _rates(group, pace)
     too_low = rates.is_upper & (rates.y < np.interp(rates.x, other[0], other[1]))
     too_high = ~rates.is_upper & (rates.y > np.interp(rates.x, other[0], other[2]))
     times = rates.x[too_low | too_high]

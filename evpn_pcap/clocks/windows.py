@@ -39,6 +39,16 @@ class Constraints:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """What is known beforehand of the rate at which two clocks part: it is within `rho`, surely within `limit`."""
+
+    rate: float = 0.0
+    rho: float = RATE_PRIOR
+    limit: float = RATE_LIMIT
+    is_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """Constraints close in time, and the rate (ns a ns) at which the clocks part there, plus or minus rho."""
 
@@ -91,7 +101,7 @@ def _rough_rate(upper: Constraints, lower: Constraints) -> float:
     return float(np.clip(np.median(np.concatenate(slopes)), -RATE_LIMIT, RATE_LIMIT))
 
 
-def windows(upper: Constraints, lower: Constraints) -> list[Window]:
+def windows(upper: Constraints, lower: Constraints, pace: Pace) -> list[Window]:
     """Return the constraints cut at gaps, then at WINDOW_NS, then where no one rate fits; in order of time.
 
     Where two constraints alone contradict each other, both are left out: nothing tells which is right.
@@ -104,25 +114,25 @@ def windows(upper: Constraints, lower: Constraints) -> list[Window]:
         edges = np.linspace(start, stop, 1 + max(1, int(np.ceil((stop - start) / WINDOW_NS))))
         edges[-1] = np.inf if stop == times[-1] else stop + GAP_NS / 2
         for left, right in pairwise(edges):
-            found += _fitting(upper.between(left, right), lower.between(left, right))
+            found += _fitting(upper.between(left, right), lower.between(left, right), pace)
     return found
 
 
-def _fitting(upper: Constraints, lower: Constraints) -> list[Window]:
+def _fitting(upper: Constraints, lower: Constraints, pace: Pace) -> list[Window]:
     """Return one window, or more where no one rate fits all constraints."""
     count = len(upper.x) + len(lower.x)
     if count == 0:
         return []
     least, most = slopes_between(upper, lower)
-    if least <= most and least <= RATE_LIMIT and most >= -RATE_LIMIT:
-        return [_window(upper, lower, least, most)]
+    if least <= most and least <= pace.rate + pace.limit and most >= pace.rate - pace.limit:
+        return [_window(upper, lower, least, most, pace)]
     times = np.sort(np.concatenate([upper.x, lower.x]))
     middle = times[count // 2]
     if count <= 2 or middle == times[0]:
         return []
     cut = (upper.between(-np.inf, middle), lower.between(-np.inf, middle))
     rest = (upper.between(middle, np.inf), lower.between(middle, np.inf))
-    return _fitting(*cut) + _fitting(*rest)
+    return _fitting(*cut, pace) + _fitting(*rest, pace)
 
 
 def slopes_between(upper: Constraints, lower: Constraints) -> tuple[float, float]:
@@ -140,18 +150,18 @@ def slopes_between(upper: Constraints, lower: Constraints) -> tuple[float, float
     return float(least), float(most)
 
 
-def _window(upper: Constraints, lower: Constraints, least: float, most: float) -> Window:
+def _window(upper: Constraints, lower: Constraints, least: float, most: float, pace: Pace) -> Window:
     """Return the window with the middle of the possible rates, and how far from it the rate may be.
 
     A bend smaller than the room between the bounds would not show: it adds to rho.
     """
-    low, high = max(least, -RATE_PRIOR), min(most, RATE_PRIOR)
+    low, high = max(least, pace.rate - pace.rho), min(most, pace.rate + pace.rho)
     if low > high:  # faster than clocks should be, but that is what all frames say
-        low, high = max(least, -RATE_LIMIT), min(most, RATE_LIMIT)
+        low, high = max(least, pace.rate - pace.limit), min(most, pace.rate + pace.limit)
     rate, rho = (low + high) / 2, (high - low) / 2
-    window = Window(upper, lower, rate, RATE_PRIOR)
+    window = Window(upper, lower, rate, pace.rho)
     span = window.stop - window.start
     if not (len(upper.x) and len(lower.x)) or span == 0:
         return window
     room = np.min(upper.y - rate * upper.x) - np.max(lower.y - rate * lower.x)
-    return Window(upper, lower, rate, min(rho + max(room, 0.0) / span, RATE_PRIOR) + RATE_CHANGE)
+    return Window(upper, lower, rate, min(rho + max(room, 0.0) / span, pace.rho) + RATE_CHANGE)

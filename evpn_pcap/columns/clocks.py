@@ -38,9 +38,9 @@ CLOCK_TRACES = Table(
     (
         FIRST_HOST,
         SECOND_HOST,
-        Column("kind", WORD, "there | back (frames) | course (the fit and its bounds) | step | slew"),
+        Column("kind", WORD, "there | back (frames) | course (the fit and its bounds) | step | slew | silence"),
         Column("at_ns", TIME, "when, by the first host's clock"),
-        Column("until_ns", MAYBE_TIME, "of steps and slews, their end"),
+        Column("until_ns", MAYBE_TIME, "of steps, slews and silences, their end"),
         Column("offset_ns", SPAN, "the difference of the stamps; the fit; or by how much the offset moved"),
         Column("lower_ns", MAYBE_SPAN, "of the course, its lower bound"),
         Column("upper_ns", MAYBE_SPAN, "of the course, its upper bound"),
