@@ -181,7 +181,7 @@ def _compare(result: Score, true_rows: list[Row], rows: list[Row]) -> None:
     result.rows = len(true_rows)
     for true_row in true_rows:
         near = [row for row in free[_key(true_row)] if _distance_ns(row, true_row) <= _reach_ns(row)]
-        found = min(near, key=lambda one: _distance_ns(one, true_row)) if near else None
+        found = min(near, key=lambda one: (one["margin_ns"] >= FOREVER, _distance_ns(one, true_row)), default=None)
         if found:
             free[_key(true_row)].remove(found)
             word = _judge(found, true_row)
