@@ -189,7 +189,8 @@ def test_a_frame_and_its_repeats_are_one_row(gaps_ns, answered, moved, crossed):
         for number, (at_ns, home) in enumerate(zip(times, homes, strict=True))
     ]
 
-    rows = expected.others({"announcements": [], "svi_requests": [], "unasked_answers": [], "unicast_probes": frames})
+    empty = {name: [] for name in ("announcements", "svi_requests", "unasked_answers")}
+    rows = expected.others(empty | {"unicast_probes": frames, "vms": {"vm1": {"vnet": "EVPN1"}}})
 
     begins = [0] + [
         number

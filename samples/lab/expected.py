@@ -2,7 +2,8 @@
 
 Frames are one row if they are repeats (the same segment, kind, protocol, requester, target), each within 3 s of the
 last, without an answer between; such a row is flooded if any of its frames crossed the fabric. A row has one ingress
-VTEP: equal anycast gateways are requesters of their own, and what a guest repeats after a move is another row.
+VTEP: equal anycast gateways are requesters of their own, and what comes from another VTEP (a guest that has moved, a
+second one with the same MAC and address) begins another row.
 """
 
 from collections import defaultdict
@@ -32,6 +33,7 @@ def resolutions(truth: Row) -> list[Row]:
 
 def others(truth: Row) -> list[Row]:
     """Return what else there are rows of: probes, announcements, refreshes, and requests of the VTEPs."""
+    segments = {name: vm["vnet"] for name, vm in truth["vms"].items()}
     defended = defaultdict(list)
     for row in truth["unasked_answers"]:
         defended[row["vm"], row["address"]].append(row["t_ns"])
@@ -39,10 +41,10 @@ def others(truth: Row) -> list[Row]:
     for row in truth["announcements"]:
         if row["op"] in KINDS:
             answers = defended[row["vm"], row["address"]] if KINDS[row["op"]] == "probe" else ()
-            frames.append(_frame(row, KINDS[row["op"]], row["vm"], row["mac"], row["address"], answers))
+            frames.append(_frame(row, KINDS[row["op"]], segments[row["vm"]], row["mac"], row["address"], answers))
     for row in truth["unicast_probes"]:
         answers = [one["t_ns"] for one in row["answers"]]
-        frames.append(_frame(row, "refresh", row["requester"], row["requester_mac"], row["target"], answers))
+        frames.append(_frame(row, "refresh", segments[row["requester"]], row["requester_mac"], row["target"], answers))
     for row in truth["svi_requests"]:
         kind = "probe" if row["op"] == "dad" else "refresh" if row["unicast"] else "resolution"
         answers = [one["t_ns"] for one in row.get("answers", ())]
@@ -51,7 +53,7 @@ def others(truth: Row) -> list[Row]:
 
 
 def _frame(row: Row, kind: str, by: str, mac: str, target: str, answers: Any) -> Row:
-    """Return one frame; `by` is the guest or the SVI's segment that sent it, `answers` when it was answered (ns)."""
+    """Return one frame; `by` is its segment, and the VTEP for an SVI, `answers` when it was answered (ns)."""
     return {
         "kind": kind,
         "by": by,
