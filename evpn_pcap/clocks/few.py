@@ -31,7 +31,7 @@ def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
     upper = _without_strays(Constraints(x[is_upper], y[is_upper] + STAMP_SLACK_NS))
     lower = _without_strays(Constraints(x[~is_upper], y[~is_upper] - STAMP_SLACK_NS))
     removed_count = len(x) - len(upper.x) - len(lower.x)
-    upper, lower, contradicting_count = _without_mismatches(upper, lower)
+    upper, lower, contradicting_count = without_mismatches(upper, lower)
     removed_count += contradicting_count
     if not (len(upper.x) and len(lower.x)):
         return None
@@ -91,7 +91,7 @@ def _pace(constraints: Constraints, sign: int) -> Pace:
     return Pace(rate, doubt, doubt, is_known=True) if doubt < MOST_DOUBT else Pace()
 
 
-def _without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constraints, Constraints, int]:
+def without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constraints, Constraints, int]:
     """Return the constraints without those that contradict most of their neighbours, before and after.
 
     A clock that is set makes old frames contradict new ones on one side only, and is no mismatch.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evpn_pcap.clocks.consensus import agreed, needed
-from evpn_pcap.clocks.curve import CONTRADICTION, Curve
+from evpn_pcap.clocks.curve import CONTRADICTION, SLEW, STEP, Curve
 from evpn_pcap.clocks.pairs import PairFit
 from evpn_pcap.clocks.paths import Constraint, contradicted, from_reference
 
@@ -19,6 +19,7 @@ MOST_MOMENTS = 1_000  # grid points of one fit
 MOST_KNOTS = 100_000  # grid points over all hosts
 BEYOND_NS = 2_000_000_000  # the grid reaches this far beyond the captures, so that any clock's time there is found
 WHEN_DOUBT = 300e-6  # a curve is read at times that are themselves off by at most its width: rates bound the error
+UNSTEADY = {CONTRADICTION, SLEW, STEP}  # flags of pairs: clocks of these captures do not run freely
 STAMP_NS = 2.0  # what rounding to whole ns may add along a path
 # this long before its first frame and after its last, and so many mean gaps, a pair's curve is as good as between
 NEAR_NS, NEAR_SPACINGS = 200e6, 5.0
@@ -122,13 +123,22 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
     for host, step in tree.items():  # when each host saw a moment follows from its offset, to a ms well enough
         if step:
             apart[host] = _beyond(step, host, moments, base, apart)
-    read = [_read(pair, curve, moments, base, apart[pair.a]) for pair, curve in usable]
+    seen_by_a = [apart[pair.a] for pair, _ in usable]
+    read = [_read(pair, curve, moments, base, seen) for (pair, curve), seen in zip(usable, seen_by_a, strict=True)]
     ends = [(pair.a, pair.b) for pair, _ in usable]
     is_needed = needed(host_count, ends, [one.is_shown for one in read])
-    read = [_only_where(one, one.is_shown | rows) for one, rows in zip(read, is_needed, strict=True)]
+    is_told = [one.is_shown | rows for one, rows in zip(read, is_needed, strict=True)]
+    read = [_only_where(one, rows) for one, rows in zip(read, is_told, strict=True)]
     apart = agreed(host_count, reference, ends, [one.estimate for one in read], [one.sigma for one in read])
     is_rough = np.array([not _is_smooth(tree, host) for host in range(host_count)])
     apart, constraints, wrong, gap = _reconciled(is_rough, reference, usable, read, apart)
+    if wrong or any(UNSTEADY & set(curve.flags) for _, curve in usable):
+        loose = [
+            _only_where(_read(pair, pair.loose or curve, moments, base, seen), known)
+            for (pair, curve), seen, known in zip(usable, seen_by_a, is_told, strict=True)
+        ]
+        apart, constraints, more_wrong, gap = _reconciled(np.zeros(host_count, bool), reference, usable, loose, apart)
+        wrong |= more_wrong
     least, most = from_reference(host_count, reference, constraints)
     low, high = (
         apart + at_moments(least - gap, np.minimum, len(moments)),
