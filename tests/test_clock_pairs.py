@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
@@ -73,6 +73,7 @@ def test_clocks_that_were_not_set_show_no_break():
     assert [fit.curve.breaks for fit in fits] == [()] * 16
 
 
+@example("step 0.3 ms", 200, 800_163)  # a border that was found before the stretch that it follows
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(TWO_WAY), st.integers(200, 2_000), st.integers(0, 2**32))
 def test_no_time_is_uncovered_without_a_flag(scene, count, seed):

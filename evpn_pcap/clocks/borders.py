@@ -26,6 +26,7 @@ DELAY_US = 1_000.0  # a frame on its way when the clock was set shows what it wa
 USUAL_SHARE = 0.9  # of frames are as fast as what is usual
 HARDLY_EVER = 20.0  # times the slowest delay seen: as good as impossible
 EDGE_S = 1.0  # next to a break, over which a rate is read
+SLEW_FRAMES = 5.0  # mean spacings of frames that a slew may begin earlier and end later than seen
 UNSEEN_US = 200.0  # a slew shows only once it has moved the clock this far
 
 Zone = tuple[float, float]
@@ -38,8 +39,9 @@ def located(
 
     `wrong_share` is that of matches found to be wrong: so many times as many, a small share, was not found.
     """
-    first = np.searchsorted(x, max(before.start, before.stop - reach))
-    end = np.searchsorted(x, min(after.stop, after.start + reach), side="right")
+    near = min(before.stop, after.start) - reach, max(before.stop, after.start) + reach
+    first = np.searchsorted(x, max(before.start, near[0]))
+    end = np.searchsorted(x, min(after.stop, near[1]), side="right")
     rows = slice(int(first), int(end))
     near_x, near_y, near_up = x[rows], y[rows], is_upper[rows]
     grid = np.linspace(near_x[0], near_x[-1], 33)
@@ -64,6 +66,7 @@ def located(
     is_old, is_new = np.flatnonzero(old[:split]), np.flatnonzero(new[split:]) + split
     start = float(near_x[is_old[-1]]) if len(is_old) else before.stop
     stop = float(near_x[is_new[0]]) if len(is_new) else after.start
+    start, stop = min(start, stop), max(start, stop)
     at = np.array([(start + stop) / 2])
     size = float((after.estimate(at) - before.estimate(at))[0])
     # what a frame on its way when the clock was set shows may be a delay too early or too late
@@ -88,8 +91,9 @@ def located(
     sure_new = np.flatnonzero(new & (near_x >= stop) & _is_usual(near_x, near_y, near_up, after))
     start = float(near_x[sure_old[-1]]) if len(sure_old) else min(start, before.stop)
     stop = float(near_x[sure_new[0]]) if len(sure_new) else max(stop, after.start)
+    start, stop = min(start, stop), max(start, stop)
     unseen = (stop - start) * min(1.0, UNSEEN_US / max(abs(size), 1.0)) + (
-        0 if is_step else 2 * float(np.median(np.diff(near_x)))
+        0 if is_step else SLEW_FRAMES * float(np.median(np.diff(near_x)))
     )
     unseen += delay + (again if is_step else 0.0)
     wide = (max(before.start, start - unseen), min(after.stop, stop + unseen))
