@@ -74,7 +74,9 @@ _REPEATED = re.compile(r"^[01.][01. ]+ = |\(resolved\)| OUI|^(?:Source or Destin
 
 
 def dissected_frames(source: Source, numbers: Sequence[int], vxlan_ports: frozenset[int]) -> dict[int, str]:
-    """Return some frames of a capture as Wireshark shows them, a line a field; single bits are left out.
+    """Return some frames of a capture as Wireshark shows them, a line a field.
+
+    In the frame's order; single bits, and what Wireshark hides or adds of its own, are left out.
 
     Raises DependencyError where tshark is not installed and CaptureError where it cannot read the file.
     """
@@ -97,7 +99,10 @@ def _layers(packet: Any) -> str:
     """Return the layers of a packet with their fields."""
     lines = []
     for layer in packet.layers:
-        shown = [field.showname or "" for fields in layer._all_fields.values() for field in fields.all_fields]
+        every = [field for alike in layer._all_fields.values() for field in alike.all_fields]
+        fields = [field for field in every if not field.hide and int(field.size or 0)]
+        fields.sort(key=lambda field: (int(field.pos or 0), -int(field.size)))  # as they stand in the frame
+        shown = [field.showname or "" for field in fields]
         kept = dict.fromkeys(text for text in shown if text and not _REPEATED.search(text))
         lines += [layer.layer_name.upper(), *(f"  {text}" for text in kept)]
     return "\n".join(lines)

@@ -120,7 +120,10 @@ def _why(row: pd.Series) -> Iterator[str]:
     if pd.notna(detail):
         yield f"In particular: {detail}"
     if pd.notna(candidates):
-        yield f"Possible: {candidates}"
+        possible, _, decider = str(candidates).partition("; ")
+        yield f"Possible: {possible}"
+        if decider:
+            yield f"What would decide: {decider.removesuffix(' would decide')}"
     if base in CHECKS:
         yield f"To check: {CHECKS[base]}"
 
@@ -193,7 +196,10 @@ def _afterwards(analysis: Analysis, row: pd.Series) -> Iterator[str]:
     if row["kind"] in ("resolution", "refresh"):
         use = analysis.tables.aftermaths[analysis.tables.aftermaths["id"] == row["id"]]
         waited = [int(one) for one in use["answered_after_ns"].dropna()]
-        yield AFTERMATHS[row["aftermath"]] + (f" It took {_span(waited[0])} from the request on." if waited else "")
+        if row["aftermath"] == "answered" and not waited:
+            yield "The address was then used, and frames came back from it."
+        else:
+            yield AFTERMATHS[row["aftermath"]] + (f" It took {_span(waited[0])} from the request on." if waited else "")
 
 
 def _limits(row: pd.Series, found: list[Moment]) -> Iterator[str]:

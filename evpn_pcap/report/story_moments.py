@@ -102,7 +102,7 @@ def _told(analysis: Analysis, resolution: pd.Series) -> Iterator[tuple[str, str,
 
 
 def _used(analysis: Analysis, resolution: pd.Series) -> Iterator[tuple[str, str, pd.Series]]:
-    """Yield the first frame that uses the resolved address, and the first that came back, wherever seen."""
+    """Yield the first frame that uses the resolved address, and the first that came back, once a host: there first."""
     tables = analysis.tables
     use = tables.aftermaths[tables.aftermaths["id"] == resolution["id"]]
     anchors = tables.anchors
@@ -111,5 +111,7 @@ def _used(analysis: Analysis, resolution: pd.Series) -> Iterator[tuple[str, str,
             for _, one in anchors[anchors["frame_id"] == frame_id].iterrows():
                 same = anchors[anchors["anchor_key"] == one["anchor_key"]]
                 spread = same["margin_ns"].clip(upper=TRAVEL_NS) + min(one["margin_ns"], TRAVEL_NS) + TRAVEL_NS
-                for _, row in same[(same["time_ns"] - one["time_ns"]).abs() <= spread].iterrows():
+                near = same[(same["time_ns"] - one["time_ns"]).abs() <= spread]
+                near = near.sort_values(["time_ns", "frame_id"], kind="stable").drop_duplicates("host")
+                for _, row in near.iterrows():
                     yield "use", f"{words} {one['destination_ip']}{_tunnel(row)}", row
