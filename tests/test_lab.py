@@ -171,14 +171,11 @@ def test_stories_declare_what_rules_can_find():
     assert all({*made, *also} <= known and not {*made} & {*also} for made, also in declared)
 
 
-@given(
-    gaps_ns=st.lists(st.integers(1, 5 * S_NS), max_size=12),
-    answered=st.sets(st.integers(0, 12)),
-    moved=st.sets(st.integers(0, 12)),
-    crossed=st.sets(st.integers(0, 12)),
-)
-def test_a_frame_and_its_repeats_are_one_row(gaps_ns, answered, moved, crossed):
+@given(st.lists(st.tuples(st.integers(1, 5 * S_NS), st.booleans(), st.booleans(), st.booleans()), max_size=12))
+def test_a_frame_and_its_repeats_are_one_row(drawn):
     """A row ends with an answer, a silence of 3 s or a move, and is flooded if one of its frames crossed the fabric."""
+    gaps_ns = [gap_ns for gap_ns, _, _, _ in drawn]
+    answered, moved, crossed = ({number for number, one in enumerate(drawn) if one[at]} for at in (1, 2, 3))
     times = list(accumulate(gaps_ns, initial=T0_NS))
     homes = list(accumulate((number in moved for number in range(len(times))), initial=0))[1:]
     common = {"requester": "vm1", "requester_mac": "m", "requester_ip": "i", "target": "t", "protocol": "arp"}
