@@ -48,7 +48,7 @@ def find_events(packets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 _KEPT = (
     "frame_id", "host", "point_id", "captured_ns", "time_ns", "margin_ns", "direction", "message", "kind", "vni",
     "outer_source_ip", "outer_destination_ip", "source_mac", "destination_mac", "is_multicast", "has_router_flag",
-    "has_solicited_flag", "has_override_flag", "frame_key", "transmission_id",
+    "has_solicited_flag", "has_override_flag", "wire_bytes", "frame_key", "transmission_id",
 )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything a user can choose; made by the CLI or the library's caller, passed explicitly."""
+    """Everything a user can choose."""
 
     gateways: frozenset[str] = frozenset()  # addresses known to be the VTEPs' own
     vxlan_ports: frozenset[int] = DEFAULT_VXLAN_PORTS
@@ -187,10 +187,9 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some thousand records of one file: the sources' product, the decoders' food.
+    """Some thousand records of one file, one element a record in the file's order.
 
-    `octets` ends with at least 256 spare zero octets, so that a gather at any record's start
-    never leaves it. All arrays have one element a record and keep the file's order.
+    `octets` ends with 256 spare zero octets or more: a gather at any record's start never leaves it.
     """
 
     octets: "np.ndarray"  # uint8
@@ -314,10 +313,7 @@ class ClockFit:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Every table of one analysis; columns and grain in columns/.
-
-    `packets`, `anchors`, `updates` and `snapshots` have time_ns and margin_ns on the common clock beside theirs.
-    """
+    """Every table of one analysis (columns/); some have time_ns and margin_ns on the common clock beside theirs."""
 
     interfaces: "pd.DataFrame"
     points: "pd.DataFrame"
@@ -331,6 +327,7 @@ class Tables:
     flows: "pd.DataFrame"
     resolutions: "pd.DataFrame"
     aftermaths: "pd.DataFrame"
+    flood_costs: "pd.DataFrame"
     anomalies: "pd.DataFrame"
     clock_pairs: "pd.DataFrame"
     clock_traces: "pd.DataFrame"
@@ -338,11 +335,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One diagnosis: what it is called and how its rows are found in the tables.
-
-    `find` returns FOUND: what varies between occurrences (vni, subject, detail, rows, frames,
-    clock margin). It alters nothing.
-    """
+    """One diagnosis: what it is called, and how FOUND, what varies between occurrences, is found in the tables."""
 
     code: str  # "EVP001": never changes meaning, never reused
     name: str  # slug of domain.md, section 5
@@ -385,6 +378,13 @@ class Summary:
     undecided: int
     suppression_ratio: float | None  # over kind = resolution: suppressed / (suppressed + flooded)
     fabric_copy_count: int
+    flood_copy_count: int  # FLOOD_COSTS from here on: of requests of any kind
+    flood_byte_count: int
+    flood_share: float | None  # of the octets of the captured underlay; None: not captured
+    savable_copy_count: int
+    savable_byte_count: int
+    unknown_unicast_copy_count: int
+    unknown_unicast_byte_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from evpn_pcap import columns
 from evpn_pcap.aftermaths import find_aftermaths
 from evpn_pcap.clocks import compare_clocks, fit_clocks, on_common_clock
 from evpn_pcap.events import find_events
+from evpn_pcap.floodcosts import find_flood_costs
 from evpn_pcap.flows import find_flows
 from evpn_pcap.model import FOREVER, Analysis, ClockFit, Decoded, Options, Tables
 from evpn_pcap.reading import Runner, read_captures, updates_of
@@ -62,6 +63,7 @@ def analyze_decoded(
     resolutions = resolve(events, covered, anchors, routes, sessions, snapshots, options)
     aftermaths = find_aftermaths(resolutions, events, anchors, points)
 
+    flood_costs = find_flood_costs(resolutions, packets, anchors, points, interfaces)
     anomalies = columns.ANOMALIES.concat([oddities, bgp_oddities, odd])
     tables = Tables(
         interfaces,
@@ -76,13 +78,16 @@ def analyze_decoded(
         flows,
         resolutions,
         aftermaths,
+        flood_costs,
         anomalies,
         alignment.pairs,
         alignment.traces,
     )
     findings = apply_rules(load_rules(), tables)
     captures = with_roles([one.capture for one in decoded], points)
-    return Analysis(captures, clocks, tables, findings, summarize(resolutions), (*failures, *unread), options)
+    return Analysis(
+        captures, clocks, tables, findings, summarize(resolutions, flood_costs), (*failures, *unread), options
+    )
 
 
 def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, ...]:

@@ -283,7 +283,8 @@ def _rows(
 def _packet_row(one: Dissection) -> dict[str, Any] | None:
     if one.message is None:
         return None
-    return one.layers | one.message | {"frame_key": frame_key(one), "stop_reason": one.stop_reason}
+    whole = {"frame_key": frame_key(one), "wire_bytes": one.wire_bytes, "stop_reason": one.stop_reason}
+    return one.layers | one.message | whole
 
 
 def _anchor_row(one: Dissection) -> dict[str, Any] | None:

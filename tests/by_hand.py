@@ -33,7 +33,13 @@ def resolution_rows():
     common = {"kind": "resolution", "protocol": "arp", "vni": 5001, "ingress_vtep": "192.168.16.1"}
     common |= {"requester_mac": VM1_MAC}
     common |= {"requester_ip": "10.2.1.11", "target_ip": "10.2.1.12", "target_mac": VM2_MAC, "margin_ns": 4000}
-    common |= {"request_count": 1, "fabric_copy_count": 0, "route_state": "not in force", "route_effect": "none"}
+    common |= {
+        "request_count": 1,
+        "fabric_copy_count": 0,
+        "fabric_byte_count": 0,
+        "route_state": "not in force",
+        "route_effect": "none",
+    }
     common |= {"aftermath": "answered", "assumptions": (), "requester_host": "vm1", "answered_by": "target"}
     v6 = {"protocol": "nd", "requester_ip": "fe80::1", "target_ip": "fe80::2"}
     rows = [
@@ -42,6 +48,7 @@ def resolution_rows():
             "reason": "no-neighbour",
             "latency_ns": 451_000,
             "fabric_copy_count": 3,
+            "fabric_byte_count": 276,
             "frame_ids": _frames(1, 5),
         },
         {
@@ -84,7 +91,13 @@ def resolution_rows():
             "requester_ip": None,
             "answered_by": "none",
         },
-        {"kind": "refresh", "outcome": "flooded", "reason": "unicast-forwarded", "fabric_copy_count": 1},
+        {
+            "kind": "refresh",
+            "outcome": "flooded",
+            "reason": "unicast-forwarded",
+            "fabric_copy_count": 1,
+            "fabric_byte_count": 92,
+        },
     ]
     at = [0, 2_000_000_000, 4_000_000_000, 5_500_000_000, 7_000_000_000, 8_000_000_000, 9_250_000_000]
     told = [{"frame_ids": (), "id": index + 1, "time_ns": START_NS + at[index]} | row for index, row in enumerate(rows)]
@@ -149,6 +162,19 @@ def routes():
     return table(columns.ROUTES, [{"route_id": index} | row for index, row in enumerate(rows)], **common)
 
 
+def flood_costs():
+    """Return the cost of the flooded resolution and refresh, and of unknown unicast; the underlay was not captured."""
+    counts = ("request_count", "copy_count", "byte_count", "savable_copy_count", "savable_byte_count")
+    common = {"vni": 5001, "requester_mac": VM1_MAC, "requester_ip": "10.2.1.11", "target_ip": "10.2.1.12"}
+    kinds = [
+        ({"kind": "unknown unicast", "target_mac": VM2_MAC}, (2, 6, 888, 4, 592)),
+        ({"kind": "resolution", "protocol": "arp", "reason": "no-neighbour"}, (1, 3, 276, 3, 276)),
+        ({"kind": "refresh", "protocol": "arp", "reason": "unicast-forwarded"}, (1, 1, 92, 0, 0)),
+    ]
+    rows = [told | dict(zip(counts, figures, strict=True)) for told, figures in kinds]
+    return table(columns.FLOOD_COSTS, rows, **common)
+
+
 def tables(**other):
     """Return every table: resolutions and routes filled, the rest empty unless given."""
     names = (
@@ -168,6 +194,7 @@ def tables(**other):
     )
     empty = {name: getattr(columns, name.upper()).empty() for name in names}
     filled = {"resolutions": table(columns.RESOLUTIONS, resolution_rows()), "routes": routes()}
+    filled |= {"flood_costs": flood_costs()}
     return Tables(**(empty | filled | other))
 
 
@@ -223,7 +250,7 @@ def analysis(**other):
     told = tables()
     captures = (capture(capture_id=1, name="vm1.pcap", host="vm1", point="", role="vm", is_truncated=True), capture())
     findings = (finding(severity=Severity.LOW, code="EVP900"), finding())
-    found = Analysis(captures, clocks, told, findings, summarize(told.resolutions))
+    found = Analysis(captures, clocks, told, findings, summarize(told.resolutions, told.flood_costs))
     return replace(found, **other)
 
 

@@ -13,7 +13,7 @@ PACKAGE = PROJECT / "evpn_pcap"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SHARED = {"columns", "table", "model", "errors", "addresses", "moments", "order", "points"}
 STAGES = {
-    *("aftermaths", "aligned", "clocks", "decode", "events", "flows", "resolutions", "routes"),
+    *("aftermaths", "aligned", "clocks", "decode", "events", "floodcosts", "flows", "resolutions", "routes"),
     *("sightings", "sources", "streams", "summary", "tshark", "vantage"),
 }
 MAY_IMPORT = {

@@ -24,7 +24,7 @@ from evpn_pcap.report.scope import in_scope
 from evpn_pcap.report.table import FORMATS, as_csv
 from evpn_pcap.report.values import records, table_named, time_text, written
 from evpn_pcap.summary import summarize
-from tests.by_hand import START_NS, analysis, capture, finding, resolution_rows, routes, table, tables
+from tests.by_hand import START_NS, analysis, capture, finding, flood_costs, resolution_rows, routes, table, tables
 
 NAMES = {0: "pve1-ens18.pcap"}
 HOSTILE = [
@@ -207,7 +207,9 @@ def test_findings_come_gravest_first():
 def test_empty_analysis_is_told(module):
     """An analysis without any row is a report all the same."""
     empty = tables(resolutions=columns.RESOLUTIONS.empty(), routes=columns.ROUTES.empty())
-    told = analysis(captures=(), clocks=(), findings=(), tables=empty, summary=summarize(empty.resolutions))
+    told = analysis(
+        captures=(), clocks=(), findings=(), tables=empty, summary=summarize(empty.resolutions, empty.flood_costs)
+    )
 
     assert rendered(told, module)
 
@@ -308,7 +310,7 @@ def test_wrong_gates_are_refused(expression):
 def test_gate_without_a_figure_is_inconclusive():
     """A ratio of nothing neither holds nor fails."""
     empty = columns.RESOLUTIONS.empty()
-    told = analysis(summary=summarize(empty), clocks=())
+    told = analysis(summary=summarize(empty, flood_costs().head(0)), clocks=())
 
     assert judge(parse_gate("suppression_ratio < 0.9"), told).is_failed is None
     assert judge(parse_gate("margin_max_ns > 0"), told).result == "inconclusive"

@@ -42,7 +42,7 @@ def test_routes_are_valid():
     assert [row["withdrawn_ns"] is None for row in told["routes"]] == [True, True, False, True, True]
 
 
-@pytest.mark.parametrize("part", ["captures", "clocks", "resolutions", "findings", "failures"])
+@pytest.mark.parametrize("part", ["captures", "clocks", "resolutions", "flood_costs", "findings", "failures"])
 def test_schema_names_every_key(part):
     """No key is written that the schema does not declare."""
     told = json.loads(renderer(ANSWERS["json"])(analysis(failures=(("bad.pcap", "why"),))))

@@ -8,12 +8,12 @@ made once for each distinct address of a buffer, never for each packet.
 from evpn_pcap.columns.captured import ANCHORS, ANOMALIES, INTERFACES, PACKETS, SEGMENTS
 from evpn_pcap.columns.clocks import CLOCK_PAIRS, CLOCK_TRACES
 from evpn_pcap.columns.control import ROUTE_KEY, ROUTES, SESSIONS, SNAPSHOTS, STREAM_BYTES, UPDATES
-from evpn_pcap.columns.judged import AFTERMATHS, FOUND, RESOLUTIONS
+from evpn_pcap.columns.judged import AFTERMATHS, FLOOD_COSTS, FOUND, RESOLUTIONS
 from evpn_pcap.columns.seen import EVENTS, FLOWS, POINTS
 
 TABLES = (
     *(INTERFACES, POINTS, PACKETS, ANCHORS, SEGMENTS, STREAM_BYTES, UPDATES, SESSIONS, SNAPSHOTS, ROUTES),
-    *(EVENTS, FLOWS, RESOLUTIONS, AFTERMATHS, FOUND, CLOCK_PAIRS, CLOCK_TRACES, ANOMALIES),
+    *(EVENTS, FLOWS, RESOLUTIONS, AFTERMATHS, FLOOD_COSTS, FOUND, CLOCK_PAIRS, CLOCK_TRACES, ANOMALIES),
 )
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "CLOCK_PAIRS",
     "CLOCK_TRACES",
     "EVENTS",
+    "FLOOD_COSTS",
     "FLOWS",
     "FOUND",
     "INTERFACES",

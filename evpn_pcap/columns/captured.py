@@ -73,6 +73,7 @@ PACKETS = Table(
         Column("vxlan_port", PORT, "UDP destination port of VXLAN; missing outside VXLAN"),
         Column("vxlan_flags", NUMBER, "first 32 bits of the VXLAN header: 0x08000000 where only the I flag is set"),
         Column("vxlan_reserved", CODE, "last octet of the VXLAN header (RFC 7348: zero)"),
+        Column("wire_bytes", LENGTH, "the frame as captured, on the wire: of cooked captures with their header in place of Ethernet's"),
         Column("frame_key", HASH, "hash of EtherType, source MAC and network layer (TTL and checksums left out, padding cut): equal for one frame at all vantage points"),
         Column("stop_reason", TEXT, "why decoding stopped before the end of what we know (vxlan.truncated ...); empty when whole"),
     ),

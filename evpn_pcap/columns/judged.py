@@ -11,6 +11,7 @@ from evpn_pcap.columns.kinds import (
     MAC,
     MAYBE_ID,
     MAYBE_SPAN,
+    RATIO,
     SPAN,
     TEXT,
     TEXTS,
@@ -47,6 +48,7 @@ RESOLUTIONS = Table(
         Column("latency_ns", MAYBE_SPAN, "first request to first answer, on one host's clock"),
         Column("request_count", COUNT, "requests in the row"),
         Column("fabric_copy_count", COUNT, "VXLAN copies of its requests seen on the underlay"),
+        Column("fabric_byte_count", COUNT, "octets of these copies on the wire, Ethernet to Ethernet"),
         Column("route_state", WORD, "in force | not in force | too close | unknown"),
         Column("route_effect", WORD, "advertised | moved | refreshed | none | unknown"),
         Column("aftermath", WORD, "answered | unanswered | unused | unknown"),
@@ -74,6 +76,29 @@ AFTERMATHS = Table(
         Column("answered_after_ns", MAYBE_SPAN, "first request to the first frame that came back: how long the requester waited for its first success"),
     ),
     ("id",),
+)
+
+FLOOD_COSTS = Table(
+    "FLOOD_COSTS",
+    "one row per requester, target and reason whose requests were flooded, and per sender and target of unicast that was",
+    (
+        Column("vni", VNI, "segment, where known"),
+        Column("kind", WORD, "as in RESOLUTIONS; unknown unicast: ordinary frames to one MAC, sent to several VTEPs at once"),
+        Column("protocol", WORD, "arp | nd; missing for unknown unicast"),
+        Column("requester_mac", MAC, "Ethernet source"),
+        Column("requester_ip", IP, "sender IP"),
+        Column("requester_host", WORD, "host whose own requests they are, where captured"),
+        Column("target_ip", IP, "the address asked about or announced; whom unicast is for"),
+        Column("target_mac", MAC, "destination of unknown unicast; missing for requests"),
+        Column("reason", WORD, "why they were flooded, as in RESOLUTIONS; missing where that is open"),
+        Column("request_count", COUNT, "requests, or unicast frames"),
+        Column("copy_count", COUNT, "VXLAN copies on the underlay; one seen at several places counts once"),
+        Column("byte_count", COUNT, "octets of the copies on the wire"),
+        Column("underlay_share", RATIO, "byte_count over all octets of the captured underlay; missing where no underlay was captured"),
+        Column("savable_copy_count", COUNT, "copies that suppression (of unicast: a MAC route) would have saved"),
+        Column("savable_byte_count", COUNT, "octets of these"),
+    ),
+    ("vni", "kind", "protocol", "requester_mac", "requester_ip", "target_ip", "target_mac", "reason"),
 )
 
 FOUND = Table(

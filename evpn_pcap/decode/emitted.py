@@ -66,6 +66,7 @@ class Emitted:
             | {
                 "protocol": np.full(len(rows), PROTOCOLS.index(protocol), np.int8),
                 "frame_key": _frame_key(layout, rows, protocol),
+                "wire_bytes": layout.batch.wire_bytes[rows.record],
                 "stop_reason": layout.reason[rows.record],
             }
         )

@@ -9,10 +9,13 @@ from markupsafe import Markup
 from evpn_pcap import __version__, columns
 from evpn_pcap.model import Analysis
 from evpn_pcap.report.clocks import clock_words
+from evpn_pcap.report.cost import cost_lines
 from evpn_pcap.report.escape import visible
 from evpn_pcap.report.gates import Verdict
 from evpn_pcap.report.json import anomaly_values, capture_values, finding_values, sorted_findings
 from evpn_pcap.report.values import capture_names, records, written
+
+_SHOWN_COSTS_COUNT = 10  # the dearest; the JSON has them all
 
 
 def render(analysis: Analysis, verdicts: Sequence[Verdict] = (), timeline_svg: str = "") -> str:
@@ -31,6 +34,8 @@ def render(analysis: Analysis, verdicts: Sequence[Verdict] = (), timeline_svg: s
         clocks=[clock_words(one) for one in sorted(analysis.clocks, key=lambda one: one.host)],
         anomalies=anomaly_values(analysis),
         resolutions=records(written(columns.RESOLUTIONS, analysis.tables.resolutions, names)),
+        costs=cost_lines(analysis.summary),
+        flood_costs=records(written(columns.FLOOD_COSTS, analysis.tables.flood_costs.head(_SHOWN_COSTS_COUNT), names)),
         findings=[finding_values(one, names) for one in sorted_findings(analysis)],
         timeline=Markup(timeline_svg[max(timeline_svg.find("<svg"), 0) :]),  # our own figure, no prologue inside HTML
     )

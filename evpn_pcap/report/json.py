@@ -31,6 +31,7 @@ def analysis_values(analysis: Analysis) -> dict[str, Any]:
         "clocks": [clock_values(one) for one in sorted(analysis.clocks, key=lambda one: one.host)],
         "summary": summary_values(analysis),
         "resolutions": records(written(columns.RESOLUTIONS, analysis.tables.resolutions, names)),
+        "flood_costs": records(written(columns.FLOOD_COSTS, analysis.tables.flood_costs, names)),
         "findings": [finding_values(one, names) for one in sorted_findings(analysis)],
         "anomalies": anomaly_values(analysis),
     }

@@ -11,6 +11,7 @@ from rich.text import Text
 from evpn_pcap import columns
 from evpn_pcap.model import Analysis, Capture, ClockFit, Finding, Kind, Outcome, Severity
 from evpn_pcap.report.clocks import clock_words
+from evpn_pcap.report.cost import cost_lines
 from evpn_pcap.report.escape import visible
 from evpn_pcap.report.json import anomaly_values, sorted_findings
 from evpn_pcap.report.values import capture_names, frame_text, records, written
@@ -49,6 +50,7 @@ def _answer(analysis: Analysis) -> list[Text]:
         answer.append(", " if index else "").append(f"{count} {outcome}", style=_STYLES[outcome] if count else "")
     ratio = "no ratio" if figures.suppression_ratio is None else f"suppression ratio {figures.suppression_ratio:.3f}"
     lines = [answer, Text(f"{ratio}; {figures.fabric_copy_count} copies of requests crossed the fabric")]
+    lines += [Text(line) for line in cost_lines(figures)]
     kinds = analysis.tables.resolutions["kind"]
     besides = [(int((kinds == kind).sum()), kind) for kind in Kind if kind != Kind.RESOLUTION]
     told = ", ".join(f"{count} {_plural(kind, count)}" for count, kind in besides if count)

@@ -68,7 +68,7 @@ def resolve(
         likely=reasons.likely_outcomes(rows, anchors),
         route_effect=context.route_effects(rows, routes, points),
         aftermath=aftermath.aftermaths(rows, anchors, points),
-        fabric_copy_count=_copies(rows, requests),
+        **_copies(rows, requests),
         frame_ids=_frames(rows, requests, told, gone),
     )
     return _built(_selected(_without_echoes(rows), options))
@@ -166,11 +166,17 @@ def _best_proofs(proofs: pd.DataFrame) -> pd.Series:
     return ordered.drop_duplicates("row_id").set_index("row_id")["assumption"]
 
 
-def _copies(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Series:
-    """Return how many VXLAN copies of each row's requests were seen: one counts once, however many captures show it."""
+def _copies(rows: pd.DataFrame, requests: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return how many VXLAN copies of each row's requests were seen, and their octets.
+
+    One counts once, however many captures show it, and is as long as the shortest of them says: a cooked header is
+    longer than Ethernet's.
+    """
     copies = requests[requests["vni"].notna()]
-    copies = copies.drop_duplicates(["row_id", "transmission_id", "outer_source_ip", "outer_destination_ip"])
-    return copies.groupby("row_id").size().reindex(rows.index).fillna(0).astype("int64")
+    once = copies.groupby(["row_id", "transmission_id", "outer_source_ip", "outer_destination_ip"])["wire_bytes"].min()
+    by_row = once.groupby("row_id")
+    figures = {"fabric_copy_count": by_row.size(), "fabric_byte_count": by_row.sum()}
+    return {name: told.reindex(rows.index).fillna(0).astype("int64") for name, told in figures.items()}
 
 
 def _frames(rows: pd.DataFrame, requests: pd.DataFrame, told: pd.DataFrame, gone: pd.DataFrame) -> pd.Series:

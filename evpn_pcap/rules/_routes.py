@@ -30,9 +30,13 @@ def moves(routes: pd.DataFrame) -> pd.DataFrame:
     return pairs.assign(move_margin_ns=both_ns)[begun == BEFORE]
 
 
-def flapping(moved: pd.DataFrame) -> pd.DataFrame:
-    """Return vni and mac of the machines that moved five times or more within 180 s; reads what `moves` returns."""
+def flapping(moved: pd.DataFrame, count: int = FLAPS_COUNT) -> pd.DataFrame:
+    """Return vni and mac of the machines that moved `count` times or more within 180 s; reads what `moves` returns.
+
+    `begun_ns`: the first of the last so many moves.
+    """
     at_ns = moved["advertised_ns"].astype("Int64")
-    fifth_ns = at_ns.groupby([moved[name] for name in ROUTE], dropna=False).shift(FLAPS_COUNT - 1)
-    is_fast = (at_ns - fifth_ns <= FLAPS_NS).fillna(value=False).astype(bool)
-    return moved.loc[is_fast, ["vni", "mac"]].drop_duplicates()
+    begun_ns = at_ns.groupby([moved[name] for name in ROUTE], dropna=False).shift(count - 1)
+    is_fast = (at_ns - begun_ns <= FLAPS_NS).fillna(value=False).astype(bool)
+    fast = moved[["vni", "mac"]].assign(begun_ns=begun_ns)[is_fast]
+    return fast.groupby(["vni", "mac"])["begun_ns"].max().reset_index()

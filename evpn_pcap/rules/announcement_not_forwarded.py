@@ -37,10 +37,11 @@ def find(tables: Tables) -> pd.DataFrame:
         (rows["kind"] == Kind.ANNOUNCEMENT) & (rows["outcome"] == Outcome.SUPPRESSED) & rows["target_ip"].notna()
     ]
     inside = tables.anchors[tables.anchors["vni"].notna() & tables.anchors["destination_mac"].notna()]
-    read = ["frame_id", "time_ns", "margin_ns", "source_mac", "destination_mac", "destination_ip", "outer_source_ip"]
+    read = ["frame_id", "time_ns", "margin_ns", "vni", "source_mac", "destination_mac"]
+    read += ["destination_ip", "outer_source_ip"]
     pairs = kept.merge(
-        inside[read], left_on="target_ip", right_on="destination_ip", how="inner", suffixes=("", "_sent"),
-        validate="many_to_many",
+        inside[read], left_on=["vni", "target_ip"], right_on=["vni", "destination_ip"], how="inner",
+        suffixes=("", "_sent"), validate="many_to_many",
     )  # fmt: skip
     heard = pairs["time_ns"] + HEARD_NS, pairs["margin_ns"]
     is_later = order(*heard, pairs["time_ns_sent"], pairs["margin_ns_sent"]) == BEFORE

@@ -1,8 +1,9 @@
 """Duplicate detection froze an address: after five quick moves its routes stand still while its frames go on elsewhere.
 
 What it shows
-    Five or more moves of a MAC within 180 s, then no UPDATE about it; its unicast frames still
-    come from behind a VTEP that has no route for it, for seconds.
+    Five or more moves of a MAC within 180 s, then no UPDATE about it; its unicast frames come from
+    behind another VTEP than its last route says, more than 5 s later. The VTEP that detects the fifth
+    move does not announce it: then four are announced, and the frames show the fifth.
 
 Why it matters
     The fabric sends everything for the machine to one place, for ever or until the freeze ends,
@@ -23,7 +24,7 @@ from evpn_pcap.model import Rule, Severity, Tables
 from evpn_pcap.order import BEFORE, order
 from evpn_pcap.rules._found import gather, mac_words
 from evpn_pcap.rules._frames import frames_seen
-from evpn_pcap.rules._routes import flapping, moves, own_mac_routes
+from evpn_pcap.rules._routes import FLAPS_COUNT, FLAPS_NS, flapping, moves, own_mac_routes
 
 SILENT_NS = 5_000_000_000
 SHOWN_COUNT = 10
@@ -32,12 +33,12 @@ SHOWN_COUNT = 10
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and MAC whose routes froze while it was sending from behind another VTEP."""
     moved = moves(tables.routes)
-    frozen = flapping(moved)
-    told = own_mac_routes(tables.routes).merge(frozen, on=["vni", "mac"], how="inner", validate="many_to_one")
+    nearly = flapping(moved, FLAPS_COUNT - 1)
+    told = own_mac_routes(tables.routes).merge(nearly, on=["vni", "mac"], how="inner", validate="many_to_one")
     last = told.sort_values("advertised_ns", kind="stable").drop_duplicates(["vni", "mac"], keep="last")
     sent = frames_seen(tables)
     sent = sent[sent["vni"].notna() & ~sent["is_multicast"]]
-    pairs = last[["vni", "mac", "next_hop", "advertised_ns", "margin_ns", "frame_ids"]].merge(
+    pairs = last[["vni", "mac", "next_hop", "advertised_ns", "begun_ns", "margin_ns", "frame_ids"]].merge(
         sent, left_on=["vni", "mac"], right_on=["vni", "source_mac"], how="inner", suffixes=("", "_sent"),
         validate="many_to_many",
     )  # fmt: skip
@@ -48,15 +49,20 @@ def find(tables: Tables) -> pd.DataFrame:
     found = shown.groupby(["vni", "mac"]).agg(
         route_frames=("frame_ids", "first"), frames=("frame_id", tuple), next_hop=("next_hop", "first"),
         outer=("outer_source_ip", "first"), margin_ns=("margin_ns_sent", "max"),
+        begun_ns=("begun_ns", "first"), seen_ns=("time_ns", "first"),
     ).reset_index()  # fmt: skip
     counts = moved.groupby(["vni", "mac", "ip"], dropna=False).size().groupby(["vni", "mac"]).max()
-    count = [str(counts[key]) for key in zip(found["vni"], found["mac"], strict=True)]
+    told_count = found.join(counts.rename("told_count"), on=["vni", "mac"])["told_count"]
+    fast = pd.MultiIndex.from_frame(flapping(moved)[["vni", "mac"]])
+    is_fifth = ~pd.MultiIndex.from_frame(found[["vni", "mac"]]).isin(fast)
+    found = found[~is_fifth | (found["seen_ns"] - found["begun_ns"] <= FLAPS_NS)]
+    count = (told_count + is_fifth).reindex(found.index).astype("str")
     mac = mac_words(found["mac"])
     where = ", stands at " + found["next_hop"] + " and sends from behind " + found["outer"]
     return gather(
         found.assign(
             subject=mac,
-            detail=mac + " moved " + pd.Series(count, index=found.index, dtype="str") + " times" + where,
+            detail=mac + " moved " + count + " times" + where,
             frame_ids=found["route_frames"] + found["frames"],
         )
     )

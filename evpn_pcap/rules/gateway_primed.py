@@ -46,7 +46,11 @@ def find(tables: Tables) -> pd.DataFrame:
     return gather(
         found.assign(
             subject=found["requester_ip"],
-            detail=found["requester_ip"] + " was flooded for " + count + " times before it spoke to the gateway",
+            detail="requests for "
+            + found["requester_ip"]
+            + " were flooded ("
+            + count
+            + ") before it spoke to the gateway",
             resolution_ids=[(*ids, one) for ids, one in zip(found["flooded_ids"], found["learned_id"], strict=True)],
             frame_ids=found["flooded_frames"] + found["frame_ids"],
         )

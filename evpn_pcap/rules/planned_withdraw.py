@@ -26,9 +26,7 @@ from evpn_pcap.rules._routes import own_mac_routes
 
 INSTANT_NS = 100_000_000
 COLLECTED_NS = 60_000_000_000  # a kernel collects unused entries that are older (gc_stale_time)
-PROBED_NS = 5_000_000_000  # one address, silent for longer, may have failed its probes
 FLUSHED_NS = 1_000_000_000  # one entry that was deleted is back sooner when its machine speaks
-OFTEN_COUNT = 2  # one address that goes more often is deleted again and again, no family disabled
 AWAY_NS = 10_000_000_000  # what a kernel collected is back sooner
 KEYS = ["vni", "sender_ip", "family"]
 
@@ -44,7 +42,7 @@ def find(tables: Tables) -> pd.DataFrame:
     gone = gone.assign(instant=(apart_ns > INSTANT_NS).cumsum(), age_ns=gone["withdrawn_ns"] - gone["advertised_ns"])
     bursts = gone.groupby([*KEYS, "instant"]).agg(
         count=("mac", "size"), machines=("mac", "nunique"), at_ns=("withdrawn_ns", "max"), age_ns=("age_ns", "min"),
-        silence_ns=("silence_ns", "max"), frame_ids=("frame_ids", "sum"), margin_ns=("withdraw_margin_ns", "max"),
+        frame_ids=("frame_ids", "sum"), margin_ns=("withdraw_margin_ns", "max"),
     ).reset_index()  # fmt: skip
     bursts = bursts[_are_planned(bursts, told, tables)]
     family, count = bursts["family"], bursts["count"].astype("str")
@@ -59,7 +57,7 @@ def find(tables: Tables) -> pd.DataFrame:
 
 
 def _are_planned(bursts: pd.DataFrame, told: pd.DataFrame, tables: Tables) -> pd.Series:
-    """Return whether nothing but the family's end explains it: no failed probe, no deleted entry, no collection."""
+    """Return whether nothing but the family's end explains it: no deleted entries, no collection."""
     later = bursts[[*KEYS, "instant", "at_ns"]].merge(
         told[[*KEYS, "advertised_ns"]], on=KEYS, how="inner", validate="many_to_many"
     )
@@ -67,11 +65,8 @@ def _are_planned(bursts: pd.DataFrame, told: pd.DataFrame, tables: Tables) -> pd
     end_ns = pd.concat([tables.updates["time_ns"], tables.anchors["time_ns"]]).max()
     again_ns = later.groupby("instant")["advertised_ns"].min().reindex(bursts["instant"]).astype("Int64").fillna(end_ns)
     away_ns = again_ns.set_axis(bursts.index) - bursts["at_ns"]
-    is_one = bursts["machines"] == 1
-    is_probed = is_one & (bursts["silence_ns"] >= PROBED_NS).fillna(value=True)
-    is_often = is_one & (bursts.groupby(KEYS)["instant"].transform("size") > OFTEN_COUNT)
     is_young = (bursts["age_ns"] < COLLECTED_NS) & (away_ns >= FLUSHED_NS)
-    return (~is_probed & ~is_often & (is_young | (away_ns >= AWAY_NS))).astype(bool)
+    return (is_young | (away_ns >= AWAY_NS)).astype(bool)
 
 
 RULE = Rule(

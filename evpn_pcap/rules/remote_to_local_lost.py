@@ -9,7 +9,7 @@ Why it matters
 
 What else looks like this
     A loop brings its frames back (bum-echo: broadcasts only); duplicate detection froze it
-    (dad-freeze: five moves before).
+    (dad-freeze: the fifth move within 180 s).
 
 References
 ----------
@@ -23,7 +23,7 @@ from evpn_pcap.model import FOREVER, Role, Rule, Severity, Tables
 from evpn_pcap.order import AFTER, BEFORE, order
 from evpn_pcap.rules._found import gather, mac_words
 from evpn_pcap.rules._frames import frames_seen
-from evpn_pcap.rules._routes import flapping, moves, own_mac_routes
+from evpn_pcap.rules._routes import FLAPS_COUNT, flapping, moves, own_mac_routes
 
 SETTLED_NS = 2_000_000_000  # after the old route's UPDATE
 UNTOLD_NS = 5_000_000_000
@@ -49,9 +49,8 @@ def find(tables: Tables) -> pd.DataFrame:
         frames=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])), margin_ns=("margin_ns_sent", "max"),
     ).reset_index()  # fmt: skip
     stays = stays[(stays["last_ns"] - stays["first_ns"] >= UNTOLD_NS) & stays["here"].isin(_whole(tables.sessions))]
-    stays = _untold(stays, told).merge(
-        flapping(moves(tables.routes)), on=["vni", "mac"], how="left", indicator=True, validate="many_to_one"
-    )
+    frozen = flapping(moves(tables.routes), FLAPS_COUNT - 1)
+    stays = _untold(stays, told).merge(frozen, on=["vni", "mac"], how="left", indicator=True, validate="many_to_one")
     stays = stays[stays["_merge"] == "left_only"]
     mac = mac_words(stays["mac"])
     seconds = ((stays["last_ns"] - stays["first_ns"]) // 1_000_000_000).astype("str")
