@@ -1,4 +1,4 @@
-"""RESOLUTIONS and ANCHORS -> FLOOD_COSTS: what flooded requests and unknown unicast cost (RFC 9161, 1; RFC 7348, 4.2).
+"""RESOLUTIONS and ANCHORS -> FLOOD_COSTS: what flooded requests and unknown unicast cost (RFC 9161; RFC 7348).
 
 A copy on the wire counts once, however many captures show it; so does a frame of the underlay.
 """

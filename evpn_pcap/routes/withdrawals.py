@@ -1,4 +1,4 @@
-"""What VTEPs withdrew, and what was heard of the addresses -> why each route was withdrawn (RFC 7432, 15 and 18)."""
+"""What VTEPs withdrew, and what was heard of the addresses -> why each route was withdrawn (RFC 7432, 15)."""
 
 import numpy as np
 import pandas as pd

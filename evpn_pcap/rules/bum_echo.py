@@ -12,7 +12,7 @@ What else looks like this
 
 References
 ----------
-    RFC 7432, section 8.3.1; RFC 8365, section 5.1.2; FRRouting issue 15400.
+    RFC 7432; RFC 8365; FRRouting issue 15400.
 
 """
 

@@ -14,7 +14,7 @@ What else looks like this
 
 References
 ----------
-    RFC 9161, section 3.4; RFC 4861, section 7.3.
+    RFC 9161; RFC 4861, section 7.3.
 
 """
 

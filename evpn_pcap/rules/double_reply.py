@@ -14,7 +14,7 @@ What else looks like this
 
 References
 ----------
-    RFC 9161, section 3.2; Linux br_arp_nd_proxy.c before 6.16.
+    RFC 9161; Linux br_arp_nd_proxy.c before 6.16.
 
 """
 

@@ -13,7 +13,7 @@ What else looks like this
 
 References
 ----------
-    RFC 9161, section 3; domain.md, section 8.
+    RFC 9161; domain.md, section 8.
 
 """
 

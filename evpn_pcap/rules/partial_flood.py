@@ -12,7 +12,7 @@ What else looks like this
 
 References
 ----------
-    RFC 7432, section 11; RFC 8365, section 5.1.2.
+    RFC 7432, section 11; RFC 8365.
 
 """
 

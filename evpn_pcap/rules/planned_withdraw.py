@@ -14,7 +14,7 @@ What else looks like this
 
 References
 ----------
-    domain.md, sections 1 and 8; RFC 7432, section 10.
+    domain.md, sections 1 and 8; RFC 7432.
 
 """
 

@@ -12,7 +12,7 @@ What else looks like this
 
 References
 ----------
-    RFC 7432, section 10.1 and 11.1; RFC 8365, section 5.1.2.
+    RFC 7432; RFC 8365.
 
 """
 

@@ -13,7 +13,7 @@ What else looks like this
 
 References
 ----------
-    RFC 9161, section 3.1; Linux bridge(8), neigh_forward_grat.
+    RFC 9161; Linux bridge(8), neigh_forward_grat.
 
 """
 
