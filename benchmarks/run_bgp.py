@@ -36,7 +36,7 @@ FIELDS = (
 )
 WORK = """
 import gc, sys, time
-gc.set_threshold(100_000, 50, 50)  # as the command line does
+gc.set_threshold(1_000_000, 50, 50)  # as the command line does
 from evpn_pcap.model import Options
 from evpn_pcap.reading import read_captures, updates_of
 begin = time.perf_counter()

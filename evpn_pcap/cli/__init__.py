@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with an ExitStatus; an EvpnPcapError is one line on standard error."""
     signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else numpy starts threads, for algebra that is not done here
-    gc.set_threshold(100_000, 50, 50)  # looking for cycles among a million cells costs a tenth of the time
+    gc.set_threshold(1_000_000, 50, 50)  # looking for cycles among millions of cells costs a tenth of the time
     status = run(sys.argv[1:] if arguments is None else arguments)
     with suppress(OSError):
         sys.stdout.flush()

@@ -43,7 +43,13 @@ def send_parquet(rows: "pd.DataFrame | Columns", path: Path) -> None:
     sink = pa.BufferOutputStream()
     if isinstance(rows, Columns):
         table = _arrow_table(rows)
-        with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:  # its dictionaries are not declared
+        texts = [one.name for one in table.schema if pa.types.is_dictionary(one.type)]
+        numbers = [one.name for one in table.schema if not pa.types.is_dictionary(one.type)]
+        # No dictionaries of numbers, no least and greatest text: they take longer than all the rest. The schema is
+        # not stored, for it would declare the dictionaries.
+        with pq.ParquetWriter(
+            sink, table.schema, store_schema=False, use_dictionary=texts, write_statistics=numbers
+        ) as writer:
             writer.write_table(table)
             writer.add_key_value_metadata({"pandas": _declared(rows.table)})
     else:

@@ -49,7 +49,8 @@ def resolve(
     printed = context.are_tables_printed(rows, snapshots)
     rows = rows.assign(is_table_whole=context.are_tables_whole(rows, sessions, points) | printed.notna())
     rows = rows.join(answers.natures(rows, told, anchors, points, places, options))
-    rows = rows.assign(is_silent=answers.silences(rows, anchors, points))
+    rows = rows.assign(is_used=answers.uses(rows, anchors))
+    rows = rows.assign(is_silent=answers.silences(rows, points))
     rows = rows.assign(outcome=_outcomes(rows))
     rows = rows.assign(
         answered_by=answers.answered_by(
@@ -114,10 +115,14 @@ def _kept(rows: pd.DataFrame, requests: pd.DataFrame, seen: pd.DataFrame, asked_
 
 
 def _outcomes(rows: pd.DataFrame) -> np.ndarray:
-    """Return the outcome of each row (domain.md, section 3)."""
+    """Return the outcome of each row (domain.md, section 3).
+
+    Who then sends to the address had an answer, seen or not: what was not seen may have been the VTEP's own.
+    """
     is_answered = rows["answer_id"].notna()
     needs_answer = rows["kind"].isin([Kind.RESOLUTION, Kind.REFRESH])
-    is_unanswered = ~is_answered & ~rows["is_gateway"] & (rows["is_visible"] | ~needs_answer)
+    is_used = rows["is_used"] & (rows["kind"] == Kind.RESOLUTION)
+    is_unanswered = ~is_answered & ~is_used & ~rows["is_gateway"] & (rows["is_visible"] | ~needs_answer)
     return np.select(
         [
             rows["is_gone"],

@@ -57,7 +57,8 @@ def natures(
 
     A gateway: stated; or the answer gives a MAC that several VTEPs use and none advertises as a
     host; or the answer came out of the bridge device; or every table is known whole, and none has a
-    route for the MAC or the address: every VTEP advertises its machines' MACs, but not its own. A
+    route for the MAC or the address: every VTEP advertises its machines' MACs, but not its own; and
+    where no answer is seen, if another row of the segment proves it for the same address. A
     machine: its MAC or address has a MAC/IP route, or the MAC is a captured machine's own, or frames
     from the target address arrive from another VTEP. Of the rest neither is known. Where
     the answer tells a MAC of zeros, or of a group, the frame's own source counts.
@@ -83,6 +84,10 @@ def natures(
         | told_mac.isin(stations)
         | rows.index.isin(remote["row_id"])
     )  # fmt: skip
+    own = (
+        rows["vni"].astype("str") + " " + rows["target_ip"]
+    )  # an address of the VTEP stays one where no answer is seen
+    is_gateway |= rows["answer_id"].isna() & own.isin(own[is_gateway].dropna())
     return pd.DataFrame({"is_gateway": is_gateway, "is_host": is_host & ~is_gateway}, index=rows.index)
 
 
@@ -179,17 +184,27 @@ def absent_answers(
     return pd.Index(found.loc[found["_merge"] == "left_only", "row_id"].unique()).union(asked_back)
 
 
-def silences(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) -> pd.Series:
+def uses(rows: pd.DataFrame, anchors: pd.DataFrame) -> pd.Series:
+    """Return whether the requester sends to the address within three seconds of its last request: it was answered."""
+    asked = rows.reset_index()[["row_id", "requester_ip", "target_ip", "last_request_ns"]]
+    used = anchors[["source_ip", "destination_ip", "time_ns"]].rename(
+        columns={"source_ip": "requester_ip", "destination_ip": "target_ip"}
+    )
+    sent = asked.merge(used, on=["requester_ip", "target_ip"], how="inner", validate="many_to_many")
+    after_ns = sent["time_ns"] - sent["last_request_ns"]
+    is_after = (after_ns > 0) & (after_ns < 3 * SILENCE_NS)
+    return pd.Series(rows.index.isin(sent.loc[is_after, "row_id"]), index=rows.index)
+
+
+def silences(rows: pd.DataFrame, points: pd.DataFrame) -> pd.Series:
     """Return whether the requester's own link proves that nobody answered.
 
-    It was captured until a second after the last request without loss, shows no answer, and the
-    requester sends nothing to the address in the next three seconds, which it could only with an answer.
+    It was captured until a second after the last request without loss, shows no answer, and the requester does not
+    use the address (`is_used`).
     """
     links = points[(points["role"] == Role.VM) & (points["dropped_count"].fillna(0) == 0)]
     links = links[["host", "station_mac", "last_time_ns"]].dropna().drop_duplicates(["host", "station_mac"])
-    asked = rows.reset_index()[
-        ["row_id", "requester_host", "requester_mac", "requester_ip", "target_ip", "last_request_ns", "answer_id"]
-    ]
+    asked = rows.reset_index()[["row_id", "requester_host", "requester_mac", "last_request_ns", "answer_id"]]
     own = asked.merge(
         links,
         left_on=["requester_host", "requester_mac"],
@@ -198,10 +213,4 @@ def silences(rows: pd.DataFrame, anchors: pd.DataFrame, points: pd.DataFrame) ->
         validate="many_to_one",
     )
     own = own[own["answer_id"].isna() & (own["last_time_ns"] >= own["last_request_ns"] + SILENCE_NS)]
-    used = anchors[["source_ip", "destination_ip", "time_ns"]].rename(
-        columns={"source_ip": "requester_ip", "destination_ip": "target_ip"}
-    )
-    sent = own.merge(used, on=["requester_ip", "target_ip"], how="inner", validate="many_to_many")
-    after_ns = sent["time_ns"] - sent["last_request_ns"]
-    sent = sent[(after_ns > 0) & (after_ns < 3 * SILENCE_NS)]
-    return pd.Series(rows.index.isin(own["row_id"]) & ~rows.index.isin(sent["row_id"]), index=rows.index)
+    return pd.Series(rows.index.isin(own["row_id"]) & ~rows["is_used"], index=rows.index)

@@ -28,9 +28,9 @@ KEY = ["frame_key", "vni", "host"]
 
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and pair of VTEPs of which one returns the other's floods."""
-    copies = tables.events[
-        tables.events["vni"].notna() & tables.events["is_multicast"].fillna(value=False).astype(bool)
-    ]
+    events = tables.events
+    is_flood = events["vni"].notna() & events["is_multicast"].fillna(value=False).astype(bool)
+    copies = events[is_flood & (events["message"] != "mld")]  # VTEPs with one anycast MAC all send the same reports
     read = [*KEY, "outer_source_ip", "outer_destination_ip", "source_mac", "captured_ns", "frame_id"]
     both = copies[read].merge(
         copies[read], left_on=[*KEY, "outer_source_ip", "outer_destination_ip"],
