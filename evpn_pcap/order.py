@@ -70,8 +70,8 @@ class PairMargins:
     ) -> "np.ndarray":
         """Return, elementwise, the bound on the error of second_ns - first_ns (int64 ns).
 
-        Never more than both margins together; 0 for two times of one host; FOREVER where one of
-        two hosts is not aligned.
+        Never more than both margins together; for two times of one host what its clock may drift between them;
+        FOREVER where one of two hosts is not aligned.
         """
         import numpy as np
 
@@ -79,8 +79,9 @@ class PairMargins:
         sum_ns = _together(first_margin_ns, second_margin_ns)
         one, other = self._number(first_host), self._number(second_host)
         same = (one == other) & (one >= 0)
+        drift_ns = np.where(same, np.abs(second_ns - first_ns) * RATE_DOUBT, 0).astype(np.int64)
         if not len(self.doubt_ns) or len(self.moments_ns) < 2:
-            return np.where(same, 0, sum_ns)
+            return np.where(same, drift_ns, sum_ns)
         pair = np.where((one < 0) | (other < 0), -1, self.row[one, other])
         at, then = (np.searchsorted(self.moments_ns, when, side="right") - 1 for when in (first_ns, second_ns))
         is_known = (pair >= 0) & (np.abs(at - then) <= 1) & (np.minimum(at, then) >= 0)
@@ -92,7 +93,7 @@ class PairMargins:
             at == then, 0, self.doubt_ns[row, np.clip(np.maximum(at, then), 0, len(self.moments_ns) - 1)]
         )
         between = np.maximum(between, crossed) + np.ceil(apart * RATE_DOUBT).astype(np.int64)
-        return np.where(same, 0, np.where(is_known, np.minimum(between, sum_ns), sum_ns))
+        return np.where(same, drift_ns, np.where(is_known, np.minimum(between, sum_ns), sum_ns))
 
     def _at(self, row: "np.ndarray", interval: "np.ndarray", when_ns: "np.ndarray") -> "np.ndarray":
         """Return the doubt of pairs at times within known intervals."""
