@@ -19,7 +19,7 @@ def pytest_addoption(parser):
         "--update-samples", action="store_true", help="print what is found in each sample; overwrites nothing"
     )
     parser.addoption(
-        "--every-pair", action="store_true", help="judge every pair of the real captures, not every third: +5 minutes"
+        "--every-pair", action="store_true", help="judge every pair of the real captures, not every ninth: +15 minutes"
     )
 
 

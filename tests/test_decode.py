@@ -44,7 +44,9 @@ AROUND = [
     "vxlan_port",
     "vxlan_flags",
     "vxlan_reserved",
+    "wire_bytes",
 ]
+VXLAN_BYTES = {"ipv4": 50, "ipv6": 70}  # Ethernet, IP, UDP (RFC 768) and VXLAN (RFC 7348) around a frame
 
 SHORT_KEY_BYTES = 48  # a short key is made of no more (ANCHORS)
 
@@ -99,6 +101,8 @@ def test_wrapping_changes_nothing_inside(frame, vni, underlay):
             getattr(inside, name).drop(columns=AROUND, errors="ignore"),
         )
         assert (getattr(inside, name)["vni"] == vni).all()
+    around_bytes = inside.packets["wire_bytes"] - outside.packets["wire_bytes"]
+    assert (around_bytes == VXLAN_BYTES[underlay]).all()
     pd.testing.assert_frame_equal(outside.segments, inside.segments)
     assert list(inside.interfaces["vxlan_count"]) == [1]
 

@@ -69,6 +69,7 @@ def test_an_arp_request_is_read_whole():
         "sender_ip": "10.0.0.1",
         "target_mac": 0,
         "target_ip": "10.0.0.2",
+        "wire_bytes": len(REQUEST),
         "stop_reason": "",
     }
 
