@@ -1,6 +1,6 @@
 """TCP port 179 segments become in-order octets: each range once, with the frame that delivered it (RFC 9293, 3.4)."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -12,10 +12,12 @@ from evpn_pcap.table import Columns, Words, codes, numbers, plain, taken
 
 FIN, SYN, RST = 0x01, 0x02, 0x04
 ENDS = ["sender_ip", "sender_port", "receiver_ip", "receiver_port"]
+FIELDS = ("captured_ns", "sequence", "flags", "payload_bytes")
 BUFFERED_BYTES = 4 * 1024 * 1024  # kept of one direction while a missing segment may still come
 BUFFERED_COUNT = 65_536  # the same for tiny segments
 REACH_BYTES = 16 * 1024 * 1024  # further off is another connection on the same ports, not a late segment
 SEQUENCE_COUNT = 1 << 32
+AHEAD_COUNT = 1024  # segments looked at together: of the largest of them far less than half of all sequence numbers
 
 
 class _Segment(NamedTuple):
@@ -27,15 +29,78 @@ class _Segment(NamedTuple):
     payload_bytes: int
 
 
-class _Range(NamedTuple):
-    """One row to be: an event, or octets that continue the stream."""
+class _Ranges:
+    """Rows to be, column by column: events, and octets that continue the stream."""
 
-    position: int
-    stream: int  # counted within the direction: a new one for each connection that reuses the ports
-    captured_ns: int  # when the octets were in order, so never before those in front of them
-    sequence: int
-    octets: bytes
-    event: str
+    def __init__(self) -> None:
+        self.position: list[int] = []
+        self.stream: list[int] = []  # counted within the direction: a new one for each connection that reuses the ports
+        self.captured_ns: list[int] = []  # when the octets were in order, so never before those in front of them
+        self.sequence: list[int] = []
+        self.octets: list[bytes] = []
+        self.event: list[str] = []
+
+    def take(self, other: "_Ranges", stream_count: int) -> None:
+        """Add the rows of another direction, whose streams are counted on from those that there are."""
+        self.position += other.position
+        self.stream += [stream_count + one for one in other.stream]
+        self.captured_ns += other.captured_ns
+        self.sequence += other.sequence
+        self.octets += other.octets
+        self.event += other.event
+
+
+class _Segments:
+    """The segments of one direction in order of time, column by column."""
+
+    def __init__(self, rows: np.ndarray, fields: Mapping[str, np.ndarray], payload: list[bytes]) -> None:
+        self.rows = rows  # of the table of segments
+        self.captured_ns, self.sequence, self.flags, self.payload_bytes = (fields[name][rows] for name in FIELDS)
+        self.payload = [payload[row] for row in rows.tolist()]
+        size = np.fromiter(map(len, self.payload), np.int64, len(rows))
+        self.is_odd = (size != self.payload_bytes) | (self.flags & (FIN | SYN | RST) != 0)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def one(self, at: int) -> _Segment:
+        """Return one segment."""
+        return _Segment(
+            *(int(values[at]) for values in (self.rows, self.captured_ns, self.sequence, self.flags)),
+            self.payload[at],
+            int(self.payload_bytes[at]),
+        )
+
+
+class _Ahead:
+    """Some segments, compared with what a stream expects that has nothing waiting: what they would deliver."""
+
+    def __init__(self, segments: _Segments, at: int, expected: int) -> None:
+        chosen = slice(at, at + AHEAD_COUNT)
+        self.first, self.expected = at, expected
+        self.begin = _apart(segments.sequence[chosen], expected)  # of each segment, counted from `expected`
+        end = self.begin + segments.payload_bytes[chosen]
+        self.known = np.maximum.accumulate(np.append(0, end))  # in front of each segment, how far the stream is known
+        before = self.known[:-1]
+        is_partly_new = (self.begin < before) & (end > before)
+        is_far = np.abs(self.begin - before) > REACH_BYTES
+        odd = np.flatnonzero(segments.is_odd[chosen] | (self.begin > before) | is_partly_new | is_far)
+        self.odd = np.append(odd, len(end))  # the segments that are neither the next nor repeated, and the end
+
+    def is_expecting(self, at: int, expected: int) -> bool:
+        """Return whether these segments are compared with this state of the stream, from one of them on."""
+        return (
+            self.first <= at < self.first + len(self.begin) and self.expected + self.known[at - self.first] == expected
+        )
+
+    def usual(self, at: int) -> tuple[int, np.ndarray]:
+        """Return up to which segment all are the next or repeated, and which of them are the next."""
+        begin = at - self.first
+        stop = int(self.odd[np.searchsorted(self.odd, begin)])
+        is_next = (self.begin[begin:stop] == self.known[begin:stop]) & (
+            self.known[begin + 1 : stop + 1] > self.begin[begin:stop]
+        )
+        return self.first + stop, at + np.flatnonzero(is_next)
 
 
 class _Direction:
@@ -46,7 +111,7 @@ class _Direction:
     """
 
     def __init__(self) -> None:
-        self.ranges: list[_Range] = []
+        self.ranges = _Ranges()
         self.stream = -1
         self.first = 0  # sequence of the SYN, or just before the first octet seen
         self.expected = 0
@@ -83,11 +148,29 @@ class _Direction:
             self._deliver()
 
     def _offset(self, sequence: int) -> int:
-        half = SEQUENCE_COUNT // 2
-        return (sequence - self.expected + half) % SEQUENCE_COUNT - half
+        return _apart(sequence, self.expected)
+
+    def deliver(self, segments: _Segments, chosen: np.ndarray) -> None:
+        """Take segments that continue the stream one after the other, while nothing waits."""
+        told, count = self.ranges, len(chosen)
+        captured_ns = np.maximum(segments.captured_ns[chosen], self.latest_ns)
+        told.position += segments.rows[chosen].tolist()
+        told.stream += [self.stream] * count
+        told.captured_ns += captured_ns.tolist()
+        told.sequence += segments.sequence[chosen].tolist()
+        told.octets += [segments.payload[one] for one in chosen.tolist()]
+        told.event += ["data"] * count
+        self.latest_ns = int(captured_ns[-1])
+        self.expected += int(segments.payload_bytes[chosen].sum())
 
     def _emit(self, position: int, sequence: int, octets: bytes, event: str) -> None:
-        self.ranges.append(_Range(position, self.stream, self.latest_ns, sequence % SEQUENCE_COUNT, octets, event))
+        told = self.ranges
+        told.position.append(position)
+        told.stream.append(self.stream)
+        told.captured_ns.append(self.latest_ns)
+        told.sequence.append(sequence % SEQUENCE_COUNT)
+        told.octets.append(octets)
+        told.event.append(event)
 
     def _open(self, segment: _Segment, first: int, event: str) -> None:
         self.finish()
@@ -163,16 +246,15 @@ def join_streams(segments: Columns) -> tuple[Columns, Columns]:
     carrying = carrying.take(order)
     direction = _directions(carrying, host[order])
 
-    ranges: list[_Range] = []
-    streams: list[int] = []
+    fields = {name: numbers(carrying.data[name]) for name in FIELDS}
+    payload = plain(carrying.data["payload"])
+    found = _Ranges()
     stream_count = 0
-    fields = [plain(carrying.data[name]) for name in ("captured_ns", "sequence", "flags", "payload", "payload_bytes")]
     for rows in _split(direction):
-        ordered = _in_order(map(_Segment._make, zip(rows, *(_some(field, rows) for field in fields), strict=True)))
-        ranges += ordered
-        streams += [stream_count + one.stream for one in ordered]
-        stream_count += 1 + max((one.stream for one in ordered), default=-1)
-    return _table(carrying, ranges, streams)
+        ordered = _in_order(_Segments(rows, fields, payload))
+        found.take(ordered, stream_count)
+        stream_count += 1 + max(ordered.stream, default=-1)
+    return _table(carrying, found)
 
 
 def _directions(carrying: Columns, host: np.ndarray) -> np.ndarray:
@@ -185,51 +267,56 @@ def _directions(carrying: Columns, host: np.ndarray) -> np.ndarray:
     return found
 
 
-def _split(direction: np.ndarray) -> list[list[int]]:
+def _split(direction: np.ndarray) -> list[np.ndarray]:
     """Return the row numbers of each direction, in order of first sight."""
     order = np.argsort(direction, kind="stable")
     borders = np.flatnonzero(np.diff(direction[order])) + 1
-    parts = [part.tolist() for part in np.split(order, borders)] if len(order) else []
-    return sorted(parts, key=lambda part: part[0])
+    parts = np.split(order, borders) if len(order) else []
+    return sorted(parts, key=lambda part: int(part[0]))
 
 
-def _some(values: list[Any], rows: list[int]) -> list[Any]:
-    return [values[row] for row in rows]
+def _apart(sequence: Any, expected: int) -> Any:
+    """Return how far behind what is expected sequence numbers are, negative in front of it (vectorizes)."""
+    half = SEQUENCE_COUNT // 2
+    return (sequence - expected + half) % SEQUENCE_COUNT - half
 
 
-def _in_order(segments: Iterable[_Segment]) -> list[_Range]:
+def _in_order(segments: _Segments) -> _Ranges:
     direction = _Direction()
-    ranges, closing = direction.ranges, FIN | SYN | RST
-    for segment in segments:
-        position, captured_ns, sequence, flags, payload, payload_bytes = segment
-        expected = direction.expected % SEQUENCE_COUNT
-        is_usual = sequence == expected and 0 < payload_bytes == len(payload) and not flags & closing
-        if is_usual and not direction.waiting and not direction.is_closed:  # the next, whole, and nothing waits for it
-            direction.latest_ns = max(direction.latest_ns, captured_ns)
-            ranges.append(_Range(position, direction.stream, direction.latest_ns, expected, payload, "data"))
-            direction.expected += payload_bytes
-        else:
-            direction.feed(segment)
+    ahead = _Ahead(segments, 0, 0)
+    at = 0
+    while at < len(segments):
+        stop = at
+        if not direction.waiting and not direction.is_closed:
+            if not ahead.is_expecting(at, direction.expected):
+                ahead = _Ahead(segments, at, direction.expected)
+            stop, chosen = ahead.usual(at)
+            if len(chosen):
+                direction.deliver(segments, chosen)
+        if stop == at:
+            direction.feed(segments.one(at))
+        at = max(at + 1, stop)
     direction.finish()
     return direction.ranges
 
 
-def _table(carrying: Columns, ranges: list[_Range], streams: list[int]) -> tuple[Columns, Columns]:
-    chosen = np.array([one.position for one in ranges], np.int64)
-    words = tuple(dict.fromkeys(one.event for one in ranges))
+def _table(carrying: Columns, ranges: _Ranges) -> tuple[Columns, Columns]:
+    chosen = np.array(ranges.position, np.int64)
+    words = tuple(dict.fromkeys(ranges.event))
     numbered = {word: number for number, word in enumerate(words)}
+    event = np.fromiter(map(numbered.__getitem__, ranges.event), np.int64, len(chosen))
     table = Columns(
         columns.STREAM_BYTES,
         {
             **{name: taken(carrying.data[name], chosen) for name in ("frame_id", "host", *ENDS)},
-            "captured_ns": np.array([one.captured_ns for one in ranges], np.int64),
-            "stream_id": np.array(streams, np.int64),
-            "sequence": np.array([one.sequence for one in ranges], np.int64),
-            "octets": [one.octets for one in ranges],
-            "event": Words(np.array([numbered[one.event] for one in ranges], np.int64), words),
+            "captured_ns": np.array(ranges.captured_ns, np.int64),
+            "stream_id": np.array(ranges.stream, np.int64),
+            "sequence": np.array(ranges.sequence, np.int64),
+            "octets": ranges.octets,
+            "event": Words(event, words),
         },
     )
-    gaps = numbers(table.data["frame_id"])[np.array([one.event == "gap" for one in ranges], bool)]
+    gaps = numbers(table.data["frame_id"])[event == numbered.get("gap", -1)]
     return table, _anomalies(gaps)
 
 
