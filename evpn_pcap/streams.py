@@ -65,11 +65,9 @@ class _Segments:
 
     def one(self, at: int) -> _Segment:
         """Return one segment."""
-        return _Segment(
-            *(int(values[at]) for values in (self.rows, self.captured_ns, self.sequence, self.flags)),
-            self.payload[at],
-            int(self.payload_bytes[at]),
-        )
+        fields = (self.rows, self.captured_ns, self.sequence, self.flags, self.payload_bytes)
+        row, captured_ns, sequence, flags, payload_bytes = (int(values[at]) for values in fields)
+        return _Segment(row, captured_ns, sequence, flags, self.payload[at], payload_bytes)
 
 
 class _Ahead:

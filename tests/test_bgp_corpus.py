@@ -94,7 +94,8 @@ def values_shown(elements):
 def updates_of(payload):
     """Return the bodies of the UPDATEs in a payload by their place."""
     messages, _, _ = split_messages(payload, is_aligned=True)
-    return {one.start: payload[one.start + HEADER.size : one.stop] for one in messages if one.kind == UPDATE}
+    told = zip(*(values.tolist() for values in messages), strict=True)
+    return {start: payload[start + HEADER.size : stop] for start, stop, kind in told if kind == UPDATE}
 
 
 def attributes_of(body):

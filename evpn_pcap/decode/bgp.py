@@ -15,7 +15,7 @@ from evpn_pcap.decode.bgp_messages import (
     OPEN,
     ROUTE_REFRESH,
     UPDATE,
-    Message,
+    Messages,
     Update,
     read_update,
     split_messages,
@@ -38,15 +38,15 @@ class _Run(NamedTuple):
     stop: int  # the row behind its last
     event: str  # of row `start`: "data" where the stream goes on
     octets: bytes
-    messages: list[Message]
-    positions: list[int]  # of each message: the row whose frame completed it
+    messages: Messages
+    positions: np.ndarray  # of each message: the row whose frame completed it
     sequence: int  # of the first octet
     skipped_bytes: int
     left_bytes: int
 
-    def body(self, message: Message) -> bytes:
+    def body(self, place: int) -> bytes:
         """Return a message without its header."""
-        return self.octets[message.start + HEADER.size : message.stop]
+        return self.octets[int(self.messages.start[place]) + HEADER.size : int(self.messages.stop[place])]
 
 
 class _Place(NamedTuple):
@@ -150,7 +150,9 @@ def decode_updates(streams: Columns) -> tuple[Columns, Columns]:
     sequences = plain(streams.data["sequence"])
     for run in runs:
         if run.event != "data":
+            found.turn = found.turn_count
             found.add_event(run.start, sequences[run.start], run.event)
+            found.turn_count += 1
         _read_run(found, run, agreed.get(stream_ids[run.start]))
     return update_rows(streams, found), anomaly_rows(streams, found)
 
@@ -172,8 +174,8 @@ def _runs(streams: Columns) -> list[_Run]:
         pieces = octets[first:stop]
         joined = b"".join(pieces)
         messages, skipped_bytes, left_bytes = split_messages(joined, is_aligned=event == "start")
-        ends = np.cumsum([len(piece) for piece in pieces])
-        positions = (first + np.searchsorted(ends, [message.stop for message in messages])).tolist()
+        ends = np.cumsum(np.fromiter(map(len, pieces), np.int64, len(pieces)))
+        positions = first + np.searchsorted(ends, messages.stop)
         runs.append(_Run(start, stop, event, joined, messages, positions, sequence, skipped_bytes, left_bytes))
     return runs
 
@@ -185,10 +187,9 @@ def _add_paths(streams: Columns, runs: list[_Run]) -> dict[int, bool]:
     went the other way between the same ends at the same host.
     """
     opens = [
-        (position, read_open(run.body(message))[0].get("add_path", "").split())
+        (run.positions[place], read_open(run.body(place))[0].get("add_path", "").split())
         for run in runs
-        for message, position in zip(run.messages, run.positions, strict=True)
-        if message.kind == OPEN
+        for place in np.flatnonzero(run.messages.kind == OPEN).tolist()
     ]
     said = streams.take(np.array([position for position, _ in opens], np.int64)).data
     ends, turned = (list(zip(*(plain(said[name]) for name in names), strict=True)) for names in (ENDS, TURNED))
@@ -212,17 +213,16 @@ def _may(modes: list[str], mode: str) -> bool:
 
 def _read_run(found: Found, run: _Run, is_add_path: bool | None) -> None:
     """Take every message of a run, and what was wrong between them."""
-    alike = {} if is_add_path else found.shapes.find_alike(run.octets, run.messages)
-    for index, (message, position) in enumerate(zip(run.messages, run.positions, strict=True)):
-        sequence = (run.sequence + message.start) % SEQUENCE_COUNT
-        if index in alike:
-            shape, nlri = alike[index]  # the usual case, so it is kept short
-            found.told.append((position, sequence, shape.action, 0, 1, shape.attributes))
-            found.routes.append(nlri)
-            if shape.unknown_count:
-                found.note(position, OTHER_COMMUNITY, count=shape.unknown_count)
-        else:
-            MESSAGES[message.kind][2](found, _Place(position, sequence, is_add_path), run.body(message))
+    sequences = (run.sequence + run.messages.start) % SEQUENCE_COUNT
+    is_left = np.ones(len(sequences), bool)
+    for alike in () if is_add_path else found.shapes.find_alike(run.octets, run.messages):  # the usual case
+        found.add_alike(alike, run.positions[alike.place], sequences[alike.place])
+        is_left[alike.place] = False
+    for place in np.flatnonzero(is_left).tolist():
+        found.turn = found.turn_count + place
+        where = _Place(int(run.positions[place]), int(sequences[place]), is_add_path)
+        MESSAGES[int(run.messages.kind[place])][2](found, where, run.body(place))
+    found.turn_count += len(sequences)
     first = min(run.start + (run.event != "data"), run.stop - 1)
     if run.skipped_bytes:
         found.note(first, "bgp.message.skipped", f"{run.skipped_bytes} octets are no BGP message")

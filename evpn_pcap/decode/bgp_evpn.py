@@ -5,8 +5,9 @@ from ipaddress import ip_network
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from evpn_pcap.addresses import esi_text, ip_text, rd_text
+from evpn_pcap.addresses import esi_text, ip_text, ip_texts, rd_text
 from evpn_pcap.table import Maybe, Words
 
 HEADER_BYTES = 2  # route type, length
@@ -97,8 +98,7 @@ def decode_nlri(nlri: Sequence[bytes]) -> tuple[dict[str, Words | Maybe], np.nda
         for length in lengths:
             rows = np.flatnonzero((route_type == code) & (sizes == length + HEADER_BYTES))
             if len(rows):
-                joined = b"".join([nlri[row] for row in rows.tolist()])
-                body = np.frombuffer(joined, np.uint8).reshape(len(rows), length + HEADER_BYTES)[:, HEADER_BYTES:]
+                body = sliding_window_view(octets, length + HEADER_BYTES)[start[rows]][:, HEADER_BYTES:]
                 fields, reason[rows] = read(body)
                 whole = reason[rows] == READ
                 for name, values in fields.items():
@@ -149,6 +149,11 @@ def _number(octets: np.ndarray) -> np.ndarray:
 
 def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> Words:
     """Return one text a row, or none, made once for each distinct value."""
+    return _all_texts(octets, lambda values: list(map(text, values)))
+
+
+def _all_texts(octets: np.ndarray, texts: Callable[[list[bytes]], Sequence[str | None]]) -> Words:
+    """Return one text a row, or none, made of all distinct values at once."""
     width = octets.shape[1]
     padded = np.zeros((len(octets), -(-width // WORD_BYTES) * WORD_BYTES), np.uint8)
     padded[:, :width] = octets
@@ -158,7 +163,7 @@ def _texts(octets: np.ndarray, text: Callable[[bytes], str | None]) -> Words:
         codes = np.unique(codes * len(words) + word_codes, return_inverse=True)[1]
     first = np.unique(codes, return_index=True)[1]
     joined = octets[first].tobytes()
-    told = [text(joined[at : at + width]) for at in range(0, len(joined), width)]
+    told = texts([joined[at : at + width] for at in range(0, len(joined), width)])
     places = np.array([-1 if one is None else place for place, one in enumerate(told)], np.int64)
     return Words(places[codes], [one or "" for one in told])
 
@@ -193,7 +198,7 @@ def _mac_ip(body: np.ndarray) -> tuple[Fields, np.ndarray]:
         "vni": _number(labels[:, :3]),
     }
     if width:
-        fields["ip"] = _texts(body[:, 30 : 30 + width], ip_text)
+        fields["ip"] = _all_texts(body[:, 30 : 30 + width], ip_texts)
     if labels.shape[1] > 3:
         fields["l3_vni"] = _number(labels[:, 3:])
     reason = _ip_reason(body[:, MAC_IP_IP_LENGTH_AT], width)
@@ -207,7 +212,7 @@ def _imet(body: np.ndarray) -> tuple[Fields, np.ndarray]:
     fields: Fields = {
         "rd": _texts(body[:, :8], rd_text),
         "ethernet_tag": _number(body[:, 8:12]),
-        "ip": _texts(body[:, 13:], ip_text),
+        "ip": _all_texts(body[:, 13:], ip_texts),
     }
     return fields, _ip_reason(body[:, 12], width)
 
@@ -220,7 +225,7 @@ def _ethernet_segment(body: np.ndarray) -> tuple[Fields, np.ndarray]:
         "rd": _texts(body[:, :8], rd_text),
         "esi": esi,
         "esi_key": esi,
-        "ip": _texts(body[:, 19:], ip_text),
+        "ip": _all_texts(body[:, 19:], ip_texts),
     }
     return fields, _ip_reason(body[:, 18], width)
 

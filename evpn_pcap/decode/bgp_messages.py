@@ -4,6 +4,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
+import numpy as np
+
 from evpn_pcap.addresses import ip_text
 from evpn_pcap.decode.bgp_attributes import (
     MANDATORY,
@@ -31,14 +33,19 @@ LENGTHS = {
     KEEPALIVE: (19, 19),  # RFC 4271, 4.4
     ROUTE_REFRESH: (23, 65535),  # RFC 2918, 3; RFC 7313
 }
+LENGTH_AT, KIND_AT = 16, 18  # in the header
+LEAST = np.array([LENGTHS.get(kind, (1, 0))[0] for kind in range(256)])
+MOST = np.array([LENGTHS.get(kind, (1, 0))[1] for kind in range(256)])
+ONES = np.uint64(2**64 - 1)
+WALKED_COUNT = 64  # messages looked at together at first, then twice as many each time
 
 
-class Message(NamedTuple):
-    """One message: its place in the octets it was cut from, its type."""
+class Messages(NamedTuple):
+    """Messages in order, an element each: their places in the octets they were cut from, their types."""
 
-    start: int
-    stop: int
-    kind: int
+    start: np.ndarray
+    stop: np.ndarray
+    kind: np.ndarray
 
 
 class Reach(NamedTuple):
@@ -68,30 +75,34 @@ class Update(NamedTuple):
     troubles: Troubles = ()
 
 
-def split_messages(octets: bytes, *, is_aligned: bool) -> tuple[list[Message], int, int]:
+def split_messages(octets: bytes, *, is_aligned: bool) -> tuple[Messages, int, int]:
     """Return the whole messages in order, how many octets between them were none, and of how many the end is missing.
 
     The last figure counts the octets of a message that goes on behind the end. Where a header is
     impossible, and at the start unless `is_aligned`, the next marker is looked for. There a message must
     be followed by another marker, or by the end, to be believed.
     """
-    messages = []
+    starts: list[int] = []
     at = skipped_bytes = 0
+    count = WALKED_COUNT
     while at + HEADER.size <= len(octets):
+        whole = _whole_messages(octets, at, count) if is_aligned else []
+        if whole:
+            starts += whole
+            at = whole[-1] + _length(octets, whole[-1])
+            count *= 2
+            continue
+        count = WALKED_COUNT
         marker, length, kind = HEADER.unpack_from(octets, at)
         least, most = LENGTHS.get(kind, (1, 0))
         stop = at + length
         is_message = marker == MARKER and least <= length <= most
-        if is_message and is_aligned and stop <= len(octets):
-            messages.append(Message(at, stop, kind))
-            at = stop
-            continue
         if is_message and stop > len(octets):
             is_message = octets.find(MARKER, at + HEADER.size) < 0
             if is_message:
                 break
-        if is_message and (is_aligned or MARKER.startswith(octets[stop : stop + len(MARKER)])):
-            messages.append(Message(at, stop, kind))
+        if is_message and MARKER.startswith(octets[stop : stop + len(MARKER)]):
+            starts.append(at)
             is_aligned = True
         else:
             stop = octets.find(MARKER, at + 1)
@@ -99,7 +110,38 @@ def split_messages(octets: bytes, *, is_aligned: bool) -> tuple[list[Message], i
             skipped_bytes += stop - at
             is_aligned = False
         at = stop
-    return messages, skipped_bytes, len(octets) - at
+    return _messages(octets, starts), skipped_bytes, len(octets) - at
+
+
+def _length(octets: bytes, at: int) -> int:
+    return octets[at + LENGTH_AT] << 8 | octets[at + LENGTH_AT + 1]
+
+
+def _whole_messages(octets: bytes, at: int, most: int) -> list[int]:
+    """Return where messages begin that follow each other from an offset on, up to the first that is none, or cut."""
+    starts: list[int] = []
+    last = len(octets) - HEADER.size
+    for _ in range(most):
+        if at > last:
+            break
+        starts.append(at)
+        length = octets[at + LENGTH_AT] << 8 | octets[at + LENGTH_AT + 1]
+        if length < HEADER.size:
+            break
+        at += length
+    start, stop, kind = _messages(octets, starts)
+    words = np.ndarray((len(octets) - 7,), "<u8", octets, 0, (1,))
+    is_marked = (words[start] == ONES) & (words[start + 8] == ONES)
+    size = stop - start
+    is_sound = is_marked & (size >= LEAST[kind]) & (size <= MOST[kind]) & (stop <= len(octets))
+    return starts if is_sound.all() else starts[: int(is_sound.argmin())]
+
+
+def _messages(octets: bytes, starts: list[int]) -> Messages:
+    """Return the messages that begin there, as their headers tell."""
+    start, view = np.array(starts, np.int64), np.frombuffer(octets, np.uint8)
+    length = view[start + LENGTH_AT].astype(np.int64) << 8 | view[start + LENGTH_AT + 1]
+    return Messages(start, start + length, view[start + KIND_AT].astype(np.int64))
 
 
 @lru_cache(maxsize=2048)  # the same UPDATE goes to every peer, and is seen at both ends

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from evpn_pcap import columns
 from evpn_pcap.decode.bgp_attributes import Fields
 from evpn_pcap.decode.bgp_evpn import FIELDS, OTHER_TYPES, RAW, READ, decode_nlri
-from evpn_pcap.decode.bgp_shapes import Shapes
+from evpn_pcap.decode.bgp_shapes import Alike, Shapes
 from evpn_pcap.model import FOREVER
 from evpn_pcap.table import Columns, Maybe, Words, as_stored, filled, numbers, plain, taken
 
@@ -35,10 +34,9 @@ ATTRIBUTE_COLUMNS = [name for name in DTYPES if name not in MADE]  # whatever el
 
 # Rows of UPDATES to be that follow each other, one event or the routes of a message with one action: the row of
 # STREAM_BYTES whose frame completed the message, sequence, action, nlri_index of the first, how many rows, and the
-# number of the set of attributes, 0 for none. A plain tuple, because there is one for each message.
+# number of the set of attributes, 0 for none.
 Told = tuple[int, int, str, int, int, int]
-TOLD = ("position", "sequence", "action", "first_index", "row_count", "attributes")
-ACTION_AT = TOLD.index("action")
+TOLD = ("turn", "position", "sequence", "action", "first_index", "row_count", "attributes")  # action: its number
 Stored = Words | Maybe
 
 
@@ -47,9 +45,14 @@ class Found:
 
     def __init__(self, captures: list[int]) -> None:
         self.captures = captures  # of each row of STREAM_BYTES
-        self.told: list[Told] = []
-        self.routes: list[bytes | None] = []  # for each row its NLRI
-        self.path_ids: dict[int, int] = {}  # of the rows that have one
+        self.turn = 0  # of what is told now among all that is told
+        self.turn_count = 0
+        self.told: list[tuple[int, ...]] = []  # elements of TOLD
+        self.routes: list[bytes | None] = []  # for each row of `told` its NLRI
+        self.alike: list[np.ndarray] = []  # the same of many messages at once: for each element of TOLD a row
+        self.alike_routes: list[bytes] = []
+        self.actions: dict[str, int] = {}
+        self.path_ids: dict[int, int] = {}  # of the rows of `told` that have one
         self.attributes: dict[int, int] = {}  # id() of a Fields in `fields` -> its number
         self.fields: list[Fields] = []
         self.shapes = Shapes(self.number_of_fields)
@@ -58,15 +61,33 @@ class Found:
 
     def add_event(self, position: int, sequence: int, action: str, fields: Fields | None = None) -> None:
         """Add a row that is no route."""
-        self.told.append((position, sequence, action, 0, 1, self.number_of_fields(fields) if fields else 0))
+        self._tell((position, sequence, action, 0, 1, self.number_of_fields(fields) if fields else 0))
         self.routes.append(None)
 
     def add_routes(self, told: Told, nlri: Sequence[bytes], path_ids: Sequence[int] | None) -> None:
         """Add the rows of a message's routes with one action."""
         if path_ids:
             self.path_ids |= dict(enumerate(path_ids, len(self.routes)))
-        self.told.append(told)
+        self._tell(told)
         self.routes.extend(nlri)
+
+    def add_alike(self, alike: Alike, position: np.ndarray, sequence: np.ndarray) -> None:
+        """Add the rows of messages of one shape, whose turns are counted from the next on."""
+        shape = alike.shape
+        same = (self._number_of_action(shape.action), 0, 1, shape.attributes)
+        held = np.broadcast_to(np.array(same)[:, None], (len(same), len(position)))
+        self.alike.append(np.vstack([self.turn_count + alike.place, position, sequence, held]))
+        self.alike_routes += alike.nlri
+        if shape.unknown_count:
+            for one in position.tolist():
+                self.note(one, OTHER_COMMUNITY, count=shape.unknown_count)
+
+    def _tell(self, told: Told) -> None:
+        position, sequence, action, *others = told
+        self.told.append((self.turn, position, sequence, self._number_of_action(action), *others))
+
+    def _number_of_action(self, action: str) -> int:
+        return self.actions.setdefault(action, len(self.actions))
 
     def note(self, position: int, name: str, detail: str = "", count: int = 1) -> None:
         """Count an anomaly at a row of STREAM_BYTES."""
@@ -85,43 +106,41 @@ class Found:
 
 def update_rows(streams: Columns, found: Found) -> Columns:
     """Return UPDATES, and note every route that could not be read whole."""
-    told = _told(found.told)
-    counts = told["row_count"]
-    index = np.repeat(np.arange(len(counts)), counts)
+    told, index, row = _in_turn(found)
     position = told["position"][index]
     at = {name: taken(streams.data[name], position) for name in OF_PLACE}
-    routes, is_route, is_read = _routes(found, position)
+    nlri = [*found.routes, *found.alike_routes]
+    routes, is_route, is_read = _routes(found, nlri, row, position)
     attributes = _attributes(found.fields, told["attributes"][index])
-    actions = [action for _, _, action, _, _, _ in found.told]
-    number = {word: code for code, word in enumerate(dict.fromkeys(actions))}
-    action = Words(np.array([number[one] for one in actions], np.int64)[index], tuple(number))
-    is_refused = action.codes == number.get("refused", MISSING)
-    first = np.cumsum(counts) - counts
-    path_id = [found.path_ids.get(row) for row in range(len(index))] if found.path_ids else []
+    action = Words(told["action"][index], tuple(found.actions))
+    is_refused = action.codes == found.actions.get("refused", MISSING)
+    first = np.cumsum(told["row_count"]) - told["row_count"]
+    path_id = [found.path_ids.get(one) for one in row.tolist()] if found.path_ids else []
+    unread = {one: nlri[row[one]] for one in np.flatnonzero(is_refused | (is_route & ~is_read)).tolist()}
     return Columns(
         columns.UPDATES,
         {
             **at,
             "sequence": told["sequence"][index],
-            "nlri_index": told["first_index"][index] + np.arange(len(index)) - first[index],
+            "nlri_index": told["first_index"][index] + row - first[index],
             "action": action,
             **{name: routes[name] for name in FIELDS},
             **{name: attributes[name] for name in ATTRIBUTE_COLUMNS},
             **_labels(routes, attributes),
             "path_id": as_stored(path_id, "UInt32") if path_id else _nowhere("UInt32", len(index)),
             "is_decoded": Maybe(is_read & ~is_refused, ~is_route & ~is_refused),
-            "raw": _with_raw(attributes["raw"], found, is_refused | (is_route & ~is_read)),
+            "raw": _with_raw(attributes["raw"], unread),
         },
     )
 
 
-def _told(told: list[Told]) -> dict[str, np.ndarray]:
-    """Return the numbers in TOLD as arrays."""
-    return {
-        name: np.fromiter(map(itemgetter(at), told), np.int64, len(told))
-        for at, name in enumerate(TOLD)
-        if at != ACTION_AT
-    }
+def _in_turn(found: Found) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Return the elements of TOLD, and for each row to be, all in turn: which of them, which of the rows collected."""
+    told = np.concatenate([np.array(found.told, np.int64).reshape(-1, len(TOLD)).T, *found.alike], axis=1)
+    values = dict(zip(TOLD, told, strict=True))
+    index = np.repeat(np.arange(told.shape[1]), values["row_count"])
+    row = np.argsort(values["turn"][index], kind="stable")
+    return values, index[row], row
 
 
 def _labels(routes: dict[str, Stored], attributes: dict[str, Stored]) -> dict[str, Maybe]:
@@ -143,32 +162,33 @@ def _missing(values: Stored) -> np.ndarray:
     return values.is_missing if isinstance(values, Maybe) else values.codes < 0
 
 
-def _with_raw(told: Stored, found: Found, is_kept: np.ndarray) -> Stored | list[str | None]:
+def _with_raw(told: Stored, unread: dict[int, bytes | None]) -> Stored | list[str | None]:
     """Return the column with the octets of the NLRI that are kept raw as hexadecimal, where it says nothing."""
-    kept = np.flatnonzero(is_kept).tolist()
-    if not kept:
+    if not unread:
         return told
     texts: list[str | None] = plain(told)
-    for row in kept:
-        if texts[row] is None and (nlri := found.routes[row]) is not None:
+    for row, nlri in unread.items():
+        if texts[row] is None and nlri is not None:
             texts[row] = nlri.hex()
     return texts
 
 
-def _routes(found: Found, position: np.ndarray) -> tuple[dict[str, Stored], np.ndarray, np.ndarray]:
+def _routes(
+    found: Found, nlri: Sequence[bytes | None], row: np.ndarray, position: np.ndarray
+) -> tuple[dict[str, Stored], np.ndarray, np.ndarray]:
     """Return the columns of each row's NLRI, which rows have one, and which were read whole; equal ones are read once.
 
     Notes those that were not.
     """
-    known: dict[bytes | None, int] = {None: MISSING}
-    codes = [known.setdefault(one, len(known) - 1) for one in found.routes]
-    place = np.array(codes, np.int64)
-    distinct = [one for one in known if one is not None]
+    distinct = [one for one in dict.fromkeys(nlri) if one is not None]
+    known: dict[bytes | None, int] = dict(zip(distinct, range(len(distinct)), strict=True))
+    known[None] = MISSING
+    place = np.fromiter(map(known.__getitem__, nlri), np.int64, len(nlri))[row]
     routes, reason = decode_nlri(distinct)
     is_odd = np.append(reason != READ, [False])[place]
     types = numbers(routes["route_type"])
-    for row in np.flatnonzero(is_odd).tolist():
-        found.note(int(position[row]), reason[place[row]], _kept_raw(int(types[place[row]])))
+    for one in np.flatnonzero(is_odd).tolist():
+        found.note(int(position[one]), reason[place[one]], _kept_raw(int(types[place[one]])))
     return {name: filled(values, place) for name, values in routes.items()}, place >= 0, (place >= 0) & ~is_odd
 
 

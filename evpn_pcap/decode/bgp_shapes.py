@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from evpn_pcap.decode.bgp_attributes import EXTENDED, MP_REACH, MP_UNREACH, Fields
 from evpn_pcap.decode.bgp_errors import Treatment
 from evpn_pcap.decode.bgp_evpn import are_one_route
-from evpn_pcap.decode.bgp_messages import HEADER, UPDATE, Message, Routes, Update, read_update, routes_of
+from evpn_pcap.decode.bgp_messages import HEADER, UPDATE, Messages, Routes, Update, read_update, routes_of
 
 KEPT_COUNT = 4096  # shapes; a speaker has few, and what changes with each message does not repeat
 ALIKE_COUNT = 32  # messages of one length from which on it pays to compare them all at once
@@ -23,6 +23,14 @@ class Shape(NamedTuple):
     action: str
     attributes: int  # number of the set of attributes of announced routes; else 0
     unknown_count: int  # of extended communities
+
+
+class Alike(NamedTuple):
+    """Messages of one shape: their places in a list of messages, the one route of each."""
+
+    shape: Shape
+    place: np.ndarray
+    nlri: list[bytes]
 
 
 class Shapes:
@@ -64,23 +72,20 @@ class Shapes:
                 shape = Shape("advertise", self._number_of_fields(update.fields), update.fields["unknown_count"])
             self._shapes[start, body[:start] + body[stop:]] = shape
 
-    def find_alike(self, octets: bytes, messages: list[Message]) -> dict[int, tuple[Shape, bytes]]:
-        """Return, by place in the list, the shape and the one route of UPDATEs that repeat others' octets outside it.
+    def find_alike(self, octets: bytes, messages: Messages) -> Iterator[Alike]:
+        """Yield UPDATEs that repeat others' octets outside the one route that each has.
 
-        For streams without path identifiers. What is missing in the answer must be read by itself.
+        For streams without path identifiers. A message that is in none of them must be read by itself.
         """
-        found: dict[int, tuple[Shape, bytes]] = {}
-        sizes = np.array([one.stop - one.start if one.kind == UPDATE else 0 for one in messages], np.int64)
-        starts = np.array([one.start for one in messages], np.int64)
+        sizes = np.where(messages.kind == UPDATE, messages.stop - messages.start, 0)
         view = np.frombuffer(octets, np.uint8)
-        for size in np.flatnonzero(np.bincount(sizes) >= ALIKE_COUNT).tolist() if len(messages) else []:
+        for size in np.flatnonzero(np.bincount(sizes, minlength=1) >= ALIKE_COUNT).tolist():
             rows = np.flatnonzero(sizes == size) if size else np.zeros(0, np.int64)
             for first in range(0, len(rows), CHUNK_COUNT):
                 chosen = rows[first : first + CHUNK_COUNT]
-                bodies = sliding_window_view(view, size)[starts[chosen]][:, HEADER.size :]
+                bodies = sliding_window_view(view, size)[messages.start[chosen]][:, HEADER.size :]
                 for shape, alike, nlri in self._groups(bodies):
-                    found |= {row: (shape, route) for row, route in zip(chosen[alike].tolist(), nlri, strict=True)}
-        return found
+                    yield Alike(shape, chosen[alike], nlri)
 
     def _groups(self, bodies: np.ndarray) -> Iterator[tuple[Shape, np.ndarray, list[bytes]]]:
         """Yield each shape among UPDATEs of one length, a row each: the rows that have it, their routes."""

@@ -55,6 +55,12 @@ class Octets:
         """Return the octets from start up to stop."""
         return self._one[start:stop].tobytes()
 
+    def pieces(self, start: np.ndarray, stop: np.ndarray) -> list[bytes]:
+        """Return the octets from each start up to its stop."""
+        first = int(start.min(initial=len(self._one)))
+        held = self._one[first : int(stop.max(initial=0))].tobytes()
+        return [held[begin:end] for begin, end in zip((start - first).tolist(), (stop - first).tolist(), strict=True)]
+
 
 def _overlapping(octets: np.ndarray, dtype: str) -> np.ndarray:
     """Return a view with one element for each octet that a field of the dtype can begin at."""

@@ -37,7 +37,7 @@ def segments(layout: Layout, rows: Rows, addresses: Addresses) -> dict[str, np.n
     source, destination = addresses.of_header(octets, layout.network_at[rows.record], np.ones(len(rows), bool))
     start = rows.at + _header_bytes(layout, rows)
     payload = np.full(len(rows), None, object)
-    payload[:] = [octets.cut(first, stop) for first, stop in zip(start.tolist(), rows.stop.tolist(), strict=True)]
+    payload[:] = octets.pieces(start, rows.stop)
     return {
         "sender_ip": source,
         "sender_port": octets.u16(rows.at).astype(np.int64),
