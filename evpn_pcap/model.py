@@ -311,7 +311,7 @@ class ClockFit:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Tables:
     """Every table of one analysis (columns/); some have time_ns and margin_ns on the common clock beside theirs."""
 

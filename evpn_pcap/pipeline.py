@@ -41,6 +41,7 @@ def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Ru
     return analyze_decoded(decoded, options, failures)
 
 
+@pd.option_context("mode.string_storage", "python")  # few words, each in many rows: a third faster than Arrow's copies
 def analyze_decoded(
     decoded: Sequence[Decoded], options: Options, failures: tuple[tuple[str, str], ...] = ()
 ) -> Analysis:

@@ -22,7 +22,8 @@ def load_rules() -> tuple[Rule, ...]:
 
 def apply_rules(rules: Iterable[Rule], tables: Tables) -> tuple[Finding, ...]:
     """Return every occurrence that the rules find, the most severe first, then by code, VNI and subject."""
-    findings = [_finding(rule, row) for rule in rules for row in rule.find(tables).to_dict("records")]
+    found = [(rule, rows) for rule in rules if not (rows := rule.find(tables)).empty]
+    findings = [_finding(rule, row) for rule, rows in found for row in rows.to_dict("records")]
     return tuple(sorted(findings, key=lambda f: (SEVERITY_ORDER.index(f.severity), f.code, f.vni or 0, f.title)))
 
 

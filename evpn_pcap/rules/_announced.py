@@ -3,11 +3,13 @@
 import pandas as pd
 
 from evpn_pcap.order import BEFORE, order
+from evpn_pcap.rules._once import once
 
 NO_SEGMENT = "00:00:00:00:00:00:00:00:00:00"
 KNOWN_NS = 1_000_000_000  # so long after an announcement every VTEP has it
 
 
+@once
 def announced(routes: pd.DataFrame, *route_types: int) -> pd.DataFrame:
     """Return the routes of these types in their senders' own view whose announcement was seen.
 
@@ -17,6 +19,7 @@ def announced(routes: pd.DataFrame, *route_types: int) -> pd.DataFrame:
     return routes[is_own & ~routes["is_preexisting"].astype(bool) & routes["route_type"].isin(route_types)]
 
 
+@once
 def taken_over(told: pd.DataFrame) -> pd.DataFrame:
     """Return each MAC route with every one that another VTEP held for the same MAC and address when it came.
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from evpn_pcap.model import Tables
+from evpn_pcap.rules._once import once
 
 READ = [
     "frame_id",
@@ -16,6 +17,7 @@ READ = [
 ]
 
 
+@once
 def encapsulated(tables: Tables) -> pd.DataFrame:
     """Return one row per ARP, ND or sampled frame that was captured inside VXLAN, in order of time.
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from evpn_pcap.model import AnsweredBy, Kind, Role, Tables
+from evpn_pcap.rules._once import once
 
 READ = [
     *("frame_id", "host", "time_ns", "margin_ns", "vni", "outer_source_ip", "outer_destination_ip"),
@@ -10,6 +11,7 @@ READ = [
 ]
 
 
+@once
 def frames_seen(tables: Tables) -> pd.DataFrame:
     """Return every ARP and ND frame and every sampled IP frame, at every vantage point, in order of time.
 
@@ -37,14 +39,16 @@ def frames_of_own(tables: Tables) -> pd.DataFrame:
     return both.sort_values(["time_ns", "frame_id"], kind="stable")
 
 
-def gateway_macs(tables: Tables) -> set[int]:
+@once
+def gateway_macs(tables: Tables) -> frozenset[int]:
     """Return the MACs that VTEPs answer with for addresses of their own, or announce as default gateway's."""
     rows, routes = tables.resolutions, tables.routes
     answered = rows.loc[rows["answered_by"] == AnsweredBy.GATEWAY, "target_mac"]
     announced = routes.loc[routes["is_default_gateway"].fillna(value=False).astype(bool), "mac"]
-    return {int(mac) for mac in pd.concat([answered, announced]).dropna()}
+    return frozenset(int(mac) for mac in pd.concat([answered, announced]).dropna())
 
 
+@once
 def addresses_used(tables: Tables) -> pd.DataFrame:
     """Return vni, ip, source_mac, time_ns, margin_ns and frame_id of each row of RESOLUTIONS that uses an address.
 
@@ -57,6 +61,7 @@ def addresses_used(tables: Tables) -> pd.DataFrame:
     return found[["vni", "ip", "source_mac", "time_ns", "margin_ns", "frame_id"]].dropna()
 
 
+@once
 def segment_vni(events: pd.DataFrame) -> pd.Series:
     """Return the VNI of each event's broadcast domain, where it is known."""
     return events["segment"].str.extract(r"^vni:(\d+)$")[0].astype("UInt32")

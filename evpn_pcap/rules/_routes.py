@@ -3,17 +3,24 @@
 import pandas as pd
 
 from evpn_pcap.order import BEFORE, order
+from evpn_pcap.rules._once import once
 
+READ = [
+    *("vni", "mac", "ip", "next_hop", "sender_ip", "esi", "mobility_sequence", "is_default_gateway", "frame_ids"),
+    *("advertised_ns", "margin_ns", "withdrawn_ns", "withdraw_margin_ns", "withdraw_reason"),
+]
 ROUTE = ["vni", "mac", "ip"]
 FLAPS_COUNT, FLAPS_NS = 5, 180_000_000_000  # FRR's duplicate detection: 5 moves within 180 s (RFC 7432, 15.1)
 
 
+@once
 def own_mac_routes(routes: pd.DataFrame) -> pd.DataFrame:
-    """Return the MAC and MAC/IP routes as the VTEP that tells them sees them: once each, by route and time."""
-    told = routes[(routes["route_type"] == 2) & (routes["receiver_ip"] == routes["sender_ip"]) & routes["mac"].notna()]
-    return told.sort_values([*ROUTE, "advertised_ns"], kind="stable")
+    """Return READ of the MAC and MAC/IP routes as the VTEP that tells them sees them: once each, by route and time."""
+    is_own = (routes["route_type"] == 2) & (routes["receiver_ip"] == routes["sender_ip"]) & routes["mac"].notna()
+    return routes.loc[is_own, READ].sort_values([*ROUTE, "advertised_ns"], kind="stable")
 
 
+@once
 def moves(routes: pd.DataFrame) -> pd.DataFrame:
     """Return own MAC routes that follow another VTEP's route of the same address, with that one's columns as *_before.
 

@@ -33,10 +33,14 @@ CASE = ["vni", "mac", "ip", "next_hop", "advertised_ns"]
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and address that was announced and yet advertised late or not at all."""
     moved = moves(tables.routes)
+    if moved.empty:
+        return gather(moved)
     told = own_mac_routes(tables.routes)
     with_ip = told[told["ip"].notna()]
     cases = _known_before(moved[moved["ip"].isna()], with_ip)
     heard = _announced(cases, tables.events)
+    if heard.empty:
+        return gather(heard)
     here = heard[CASE].merge(
         with_ip[["vni", "mac", "ip", "next_hop", "advertised_ns", "withdrawn_ns", "frame_ids"]],
         on=["vni", "mac", "ip", "next_hop"], how="inner", suffixes=("", "_ip"), validate="many_to_many",

@@ -36,6 +36,8 @@ def find(tables: Tables) -> pd.DataFrame:
     kept = rows[
         (rows["kind"] == Kind.ANNOUNCEMENT) & (rows["outcome"] == Outcome.SUPPRESSED) & rows["target_ip"].notna()
     ]
+    if kept.empty:
+        return gather(kept)
     inside = tables.anchors[tables.anchors["vni"].notna() & tables.anchors["destination_mac"].notna()]
     read = ["frame_id", "time_ns", "margin_ns", "vni", "source_mac", "destination_mac"]
     read += ["destination_ip", "outer_source_ip"]
@@ -48,6 +50,8 @@ def find(tables: Tables) -> pd.DataFrame:
     is_soon = pairs["time_ns_sent"] - pairs["time_ns"] < SOON_NS
     is_old = (pairs["destination_mac"] != pairs["requester_mac"]) & (pairs["outer_source_ip"] != pairs["ingress_vtep"])
     missed = pairs[is_later & is_soon & is_old]
+    if missed.empty:
+        return gather(missed)
     missed = missed[~_speaks(missed, tables) & ~_asked_anew(missed, rows)]
     missed = missed.sort_values("time_ns_sent").groupby("id").head(FRAMES_SHOWN)
     macs = missed["requester_mac"].map(mac_text).astype("str"), missed["destination_mac"].map(mac_text).astype("str")

@@ -57,6 +57,8 @@ def find(tables: Tables) -> pd.DataFrame:
         is_same & was_held & (order(pairs["advertised_ns"], pairs["margin_ns_route"], *asked) != AFTER), "id"
     ]
     wrong = pairs[begun & is_held & ~is_same & ~pairs["id"].isin(bound)]
+    if wrong.empty:
+        return gather(wrong)
     macs = wrong["target_mac"].map(mac_text).astype("str"), wrong["mac"].map(mac_text).astype("str")
     return gather(
         wrong.assign(

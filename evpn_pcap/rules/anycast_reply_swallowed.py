@@ -39,6 +39,8 @@ def find(tables: Tables) -> pd.DataFrame:
     at_home = told[(station == told["told_mac"]).fillna(value=False)].drop_duplicates("transmission_id")
     crossed = set(told.loc[told["vni"].notna(), "transmission_id"])
     lost = at_home[~at_home["transmission_id"].isin(crossed)]
+    if lost.empty:
+        return gather(lost)
     pairs = asked.merge(
         lost[[*PAIR, "time_ns", "frame_id"]], on=PAIR, how="inner", suffixes=("", "_told"), validate="many_to_many"
     )
@@ -47,6 +49,8 @@ def find(tables: Tables) -> pd.DataFrame:
         count=("frame_id", "size"), asked=("frame_id", tuple), told=("frame_id_told", tuple),
     ).reset_index()  # fmt: skip
     found = found[found["count"] >= ASKED_COUNT]
+    if found.empty:
+        return gather(found)
     rows = tables.resolutions
     about = [
         tuple(rows.loc[(rows["target_ip"] == ip) & rows["requester_mac"].isin(pairs["requester_mac"]), "id"])

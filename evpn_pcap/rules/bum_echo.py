@@ -39,6 +39,8 @@ def find(tables: Tables) -> pd.DataFrame:
     )  # fmt: skip
     after_ns = both["captured_ns_back"] - both["captured_ns"]
     back = both[(after_ns > 0) & (after_ns < RETURN_NS)]
+    if back.empty:
+        return gather(back)
     back = back.drop_duplicates(["frame_key", "vni", "outer_source_ip", "outer_source_ip_back"])
     back = back[~back["source_mac"].isin(gateway_macs(tables) | _several_homes(copies))]
     sender, other = back["outer_source_ip"], back["outer_source_ip_back"]

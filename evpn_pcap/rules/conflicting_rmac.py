@@ -29,6 +29,9 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per next hop (and L3 VNI) with conflicting router's MACs, and per MAC-only route that has one."""
     routes = tables.routes
     told = routes[(routes["receiver_ip"] == routes["sender_ip"]) & routes["route_type"].isin([2, 5])]
+    told = told[told["router_mac"].notna() | told["l3_vni"].notna()]
+    if told.empty:
+        return gather(told)
     with_mac = told[
         told["router_mac"].notna() & told["l3_vni"].notna() & ((told["route_type"] == 5) | told["ip"].notna())
     ]
@@ -58,7 +61,7 @@ def _conflicts(told: pd.DataFrame) -> pd.DataFrame:
 
 def _mac_only(told: pd.DataFrame) -> pd.DataFrame:
     """Return evidence of MAC-only routes with a second label or a router's MAC."""
-    bare = told[(told["route_type"] == 2) & told["ip"].isna() & (told["router_mac"].notna() | told["l3_vni"].notna())]
+    bare = told[(told["route_type"] == 2) & told["ip"].isna()]
     return bare.assign(
         subject=bare["next_hop"] + " " + mac_words(bare["mac"]),
         detail="the MAC-only route of " + mac_words(bare["mac"]) + " has a router's MAC or an L3 VNI",

@@ -31,6 +31,8 @@ def find(tables: Tables) -> pd.DataFrame:
         & (rows["outcome"] == Outcome.SUPPRESSED)
         & (rows["answered_by"] == AnsweredBy.NONE)
     ]
+    if probes.empty:
+        return gather(probes)
     told = routes.loc[
         (routes["route_type"] == 2) & routes["ip"].notna(),
         [*("receiver_ip", "vni", "ip", "mac", "next_hop", "advertised_ns", "withdrawn_ns"),

@@ -34,6 +34,8 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and MAC whose routes froze while it was sending from behind another VTEP."""
     moved = moves(tables.routes)
     nearly = flapping(moved, FLAPS_COUNT - 1)
+    if nearly.empty:
+        return gather(nearly)
     told = own_mac_routes(tables.routes).merge(nearly, on=["vni", "mac"], how="inner", validate="many_to_one")
     last = told.sort_values("advertised_ns", kind="stable").drop_duplicates(["vni", "mac"], keep="last")
     sent = frames_seen(tables)
@@ -45,6 +47,8 @@ def find(tables: Tables) -> pd.DataFrame:
     quiet_ns = pairs["advertised_ns"] + SILENT_NS
     later = order(quiet_ns, pairs["margin_ns"], pairs["time_ns"], pairs["margin_ns_sent"]) == BEFORE
     elsewhere = pairs[later & (pairs["outer_source_ip"] != pairs["next_hop"])]
+    if elsewhere.empty:
+        return gather(elsewhere)
     shown = elsewhere.groupby(["vni", "mac"]).head(SHOWN_COUNT)
     found = shown.groupby(["vni", "mac"]).agg(
         route_frames=("frame_ids", "first"), frames=("frame_id", tuple), next_hop=("next_hop", "first"),

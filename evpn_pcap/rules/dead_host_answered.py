@@ -37,6 +37,8 @@ def find(tables: Tables) -> pd.DataFrame:
         & (rows["answered_by"] == AnsweredBy.PROXY)
         & (rows["aftermath"] == Aftermath.UNANSWERED)
     ]
+    if asked.empty:
+        return gather(asked)
     spoken = frames_of_own(tables)
     read = ["source_mac", "time_ns", "margin_ns", "frame_id", "host"]
     ends = spoken[read].drop_duplicates("source_mac", keep="last")

@@ -37,6 +37,8 @@ def find(tables: Tables) -> pd.DataFrame:
         validate="many_to_one",
     )  # fmt: skip
     here = here[here["message"].isin(["request", "reply"])]
+    if here.empty:
+        return gather(here)
     here = here[here["kind"] != "announcement"].sort_values([*KEY, "captured_ns"], kind="stable")
     apart_ns = here.groupby(KEY)["captured_ns"].diff().fillna(NEAR_NS + 1)
     here = here.assign(bunch=(apart_ns > NEAR_NS).cumsum(), is_reply=here["message"] == "reply")
@@ -48,6 +50,8 @@ def find(tables: Tables) -> pd.DataFrame:
     )  # fmt: skip
     requests = bunches["total"] - bunches["replies"]
     double = bunches[(requests > 0) & (bunches["replies"] > requests) & (bunches["told"] == 1)]
+    if double.empty:
+        return gather(double)
     return gather(_one_link_each(double))
 
 

@@ -35,6 +35,8 @@ CLAIM = ["vni", "ip", "mac", "mac_other", "frame_ids", "margin_ns"]  # two MACs 
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and address that two machines use."""
     claims = pd.concat([_by_routes(tables.routes), _by_answers(tables), _by_use(tables)], ignore_index=True)
+    if claims.empty:
+        return gather(claims)
     macs = claims.melt(["vni", "ip"], ["mac", "mac_other"], value_name="each_mac").astype({"vni": "UInt32"})
     count = macs.groupby(["vni", "ip"], dropna=False)["each_mac"].nunique()
     found = claims.groupby(["vni", "ip"], sort=True, dropna=False).agg(

@@ -40,6 +40,8 @@ def find(tables: Tables) -> pd.DataFrame:
     is_up = ways["heard_ns"] - ways["opened_ns"] > PATIENCE_NS
     is_told = ways["route_frame"].notna() & ~ways["is_broken"].astype(bool)
     rows = ways[is_up & is_told & (ways["marker_count"] == 0) & (ways["peer_marker_count"] > 0)]
+    if rows.empty:
+        return gather(rows)
     ends = rows["sender_ip"] + " to " + rows["receiver_ip"]
     up_s = (rows["heard_ns"] - rows["opened_ns"]) // 1_000_000_000
     return gather(

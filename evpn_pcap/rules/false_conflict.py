@@ -29,6 +29,8 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and address whose probe was answered with the prober's own MAC."""
     events = tables.events.assign(vni=segment_vni(tables.events))
     asked = events[events["kind"] == Kind.PROBE]
+    if asked.empty:
+        return gather(asked)
     told = events[events["message"] == "reply"]
     read = ["point_id", "target_ip", "told_mac", "captured_ns", "frame_id"]
     pairs = asked.merge(
@@ -37,6 +39,8 @@ def find(tables: Tables) -> pd.DataFrame:
     )  # fmt: skip
     after_ns = pairs["captured_ns_told"] - pairs["captured_ns"]
     false = pairs[(after_ns >= 0) & (after_ns < NEAR_NS)].drop_duplicates(["transmission_id"])
+    if false.empty:
+        return gather(false)
     rows = tables.resolutions[tables.resolutions["kind"] == Kind.PROBE]
     ids = rows.groupby(["target_ip", "requester_mac"])["id"].agg(tuple).rename("resolution_ids")
     false = false.join(ids, on=["target_ip", "source_mac"])

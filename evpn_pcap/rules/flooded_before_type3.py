@@ -34,6 +34,8 @@ def find(tables: Tables) -> pd.DataFrame:
     groups = [ip for ip in inside["outer_destination_ip"].unique() if ip_address(ip).is_multicast]
     is_copy = inside["is_multicast"].fillna(value=False).astype(bool)
     copies = inside[is_copy & ~inside["outer_destination_ip"].isin(groups)]
+    if copies.empty:
+        return gather(copies)
     whole_ns = copies["outer_source_ip"].map(_whole_since(tables.sessions)).fillna(FOREVER - KNOWN_NS).astype("int64")
     is_whole = order(whole_ns + KNOWN_NS, 0, copies["time_ns"], copies["margin_ns"]) == BEFORE
     asked, unclear = _asked(tables.routes)

@@ -27,12 +27,16 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and gateway address that has different MACs at different VTEPs."""
     rows = tables.resolutions
     told = rows[(rows["answered_by"] == AnsweredBy.GATEWAY) & rows["target_mac"].notna() & rows["vni"].notna()]
+    if told.empty:
+        return gather(told)
     first = told.dropna(subset=["ingress_vtep"]).drop_duplicates(["vni", "target_ip", "ingress_vtep", "target_mac"])
     by_address = first.groupby(["vni", "target_ip"])
     differs = (by_address["target_mac"].transform("nunique") > 1) & (
         by_address["ingress_vtep"].transform("nunique") > 1
     )
     several = first[differs].assign(at=lambda f: mac_words(f["target_mac"]) + " at " + f["ingress_vtep"])
+    if several.empty:
+        return gather(several)
     found = several.groupby(["vni", "target_ip"]).agg(
         at=("at", ", ".join), resolution_ids=("id", tuple), frame_ids=("frame_ids", "sum")
     ).reset_index()  # fmt: skip

@@ -28,6 +28,8 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and host that was flooded for before its exchange with the gateway."""
     rows = tables.resolutions
     learned = rows[(rows["outcome"] == "learned") & (rows["route_effect"] == "advertised")]
+    if learned.empty:
+        return gather(learned)
     flooded = rows[(rows["outcome"] == "flooded") & (rows["kind"] == "resolution")]
     pairs = learned.merge(
         flooded, left_on=["vni", "requester_ip"], right_on=["vni", "target_ip"], suffixes=("", "_flooded"), how="inner",
@@ -35,6 +37,8 @@ def find(tables: Tables) -> pd.DataFrame:
     )  # fmt: skip
     begun = order(pairs["time_ns_flooded"], pairs["margin_ns_flooded"], pairs["time_ns"], pairs["margin_ns"])
     pairs = pairs[begun == BEFORE]
+    if pairs.empty:
+        return gather(pairs)
     found = pairs.groupby(["vni", "requester_ip"], sort=True).agg(
         flooded_ids=("id_flooded", lambda ids: tuple(sorted(set(ids)))),
         learned_id=("id", "min"),

@@ -31,6 +31,8 @@ def find(tables: Tables) -> pd.DataFrame:
     told = announced(tables.routes, 2)
     told = told[told["ip"].notna() & told["mac"].notna()]
     fixed = told[told["nd_flags"].str.contains("I").fillna(value=False).astype(bool)]
+    if fixed.empty:
+        return gather(fixed)
     pairs = fixed.merge(told, on=["vni", "ip"], how="inner", suffixes=("", "_other"), validate="many_to_many")
     came = pairs["advertised_ns_other"], pairs["margin_ns_other"]
     was_known = order(pairs["advertised_ns"] + KNOWN_NS, pairs["margin_ns"], *came) == BEFORE

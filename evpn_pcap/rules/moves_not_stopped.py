@@ -40,6 +40,8 @@ def find(tables: Tables) -> pd.DataFrame:
     moved = told[before.notna() & (before != told["next_hop"])]
     first_ns = moved.groupby(KEY)["advertised_ns"].shift(LIMIT_COUNT - 1, fill_value=-WITHIN_NS)
     over = moved[moved["advertised_ns"] - first_ns <= WITHIN_NS]
+    if over.empty:
+        return gather(over)
     keys = over[["vni", "mac"]].drop_duplicates()
     rows = moved.merge(keys, on=["vni", "mac"], how="inner", validate="many_to_one")
     mac = rows["mac"].map(mac_text).astype("str")

@@ -33,6 +33,8 @@ def find(tables: Tables) -> pd.DataFrame:
     sent = inside.drop_duplicates(["vni", "source_mac", "outer_source_ip"])
     told = announced(tables.routes, 2)
     told = told[~told["next_hop"].isin(ends) & told["mac"].notna()]
+    if told.empty:
+        return gather(told)
     pairs = told.merge(
         sent, left_on=["vni", "mac"], right_on=["vni", "source_mac"], how="inner", suffixes=("", "_sent"),
         validate="many_to_many",

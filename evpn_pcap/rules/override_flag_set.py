@@ -40,10 +40,14 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and VTEP that sets the override flag against the route."""
     rows, events, routes = tables.resolutions, tables.events, tables.routes
     proxied = rows[(rows["answered_by"] == AnsweredBy.PROXY) & (rows["protocol"] == "nd")]
+    if proxied.empty:
+        return gather(proxied)
     proof = proxied[["id", "frame_ids"]].explode("frame_ids").astype({"frame_ids": "int64"})
     overriding = events.loc[events["has_override_flag"].fillna(value=False).astype(bool), "frame_id"]
     proxied = proxied[proxied["id"].isin(proof.loc[proof["frame_ids"].isin(overriding), "id"])]
     told = routes.loc[routes["nd_flags"].notna() & ~routes["nd_flags"].str.contains("O").fillna(value=True), READ]
+    if told.empty:
+        return gather(told)
     pairs = proxied.merge(
         told, left_on=["vni", "ingress_vtep", "target_ip"], right_on=["vni", "receiver_ip", "ip"], how="inner",
         suffixes=("", "_route"), validate="many_to_many",

@@ -31,6 +31,8 @@ PAIR = ["vni", "outer_source_ip", "member"]
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI, flooding VTEP and VTEP that it never floods to."""
     floods = _floods(tables)
+    if floods.empty:
+        return gather(floods)
     members = _members(tables.routes)
     pairs = floods.merge(members, on="vni", how="inner", suffixes=("", "_member"), validate="many_to_many")
     since_ns = pairs["since_ns"] + SETTLED_NS
@@ -44,6 +46,8 @@ def find(tables: Tables) -> pd.DataFrame:
     )
     stretch = pairs.groupby(PAIR)["is_reached"].cumsum()  # misses between two floods that arrived
     missed = pairs.assign(stretch=stretch)[~pairs["is_reached"]]
+    if missed.empty:
+        return gather(missed)
     found = missed.groupby([*PAIR, "stretch"]).agg(
         count=("frame_id", "size"), margin_ns=("margin_ns", "max"),
         frame_ids=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])), route_frames=("route_frames", "first"),

@@ -37,6 +37,8 @@ def find(tables: Tables) -> pd.DataFrame:
     told = told[told["ip"].notna()]
     told = told.assign(family=told["ip"].str.contains(":").map({True: "IPv6", False: "IPv4"}))
     gone = told[(told["withdraw_reason"] == WithdrawReason.FAMILY_DISABLED) & (told["withdrawn_ns"] != FOREVER)]
+    if gone.empty:
+        return gather(gone)
     gone = gone.sort_values([*KEYS, "withdrawn_ns"], kind="stable")
     apart_ns = gone.groupby(KEYS)["withdrawn_ns"].diff().fillna(INSTANT_NS + 1)
     gone = gone.assign(instant=(apart_ns > INSTANT_NS).cumsum(), age_ns=gone["withdrawn_ns"] - gone["advertised_ns"])

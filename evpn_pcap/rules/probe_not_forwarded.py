@@ -35,6 +35,8 @@ def find(tables: Tables) -> pd.DataFrame:
         & (rows["answered_by"] == AnsweredBy.NONE)
         & (rows["route_state"] == RouteState.NOT_IN_FORCE)
     ]
+    if dropped.empty:
+        return gather(dropped)
     pairs = dropped.merge(
         _users(tables), left_on="target_ip", right_on="ip", how="inner", suffixes=("", "_used"), validate="many_to_many"
     )

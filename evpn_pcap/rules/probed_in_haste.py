@@ -34,6 +34,8 @@ def find(tables: Tables) -> pd.DataFrame:
     events = tables.events
     spoken = events[(events["protocol"] == "arp") & events["kind"].isin([Kind.PROBE, Kind.ANNOUNCEMENT])]
     spoken = spoken[spoken["target_ip"].notna() & spoken["vni"].isna()]  # inside VXLAN there is a copy for each VTEP
+    if spoken.empty:
+        return gather(spoken)
     spoken = spoken.sort_values([*KEY, "captured_ns"], kind="stable").drop_duplicates([*KEY, "transmission_id"])
     groups = spoken.groupby(KEY)
     gap_ns = spoken["captured_ns"] - groups["captured_ns"].shift(fill_value=0)
@@ -44,6 +46,8 @@ def find(tables: Tables) -> pd.DataFrame:
     by_place = spoken.assign(is_probe=is_probe).groupby(KEY)
     is_sure = (by_place["is_hasty"].transform("sum") > 1) & (by_place["is_probe"].transform("sum") > 1)
     hasty = spoken[is_sure & is_hasty].drop_duplicates(["transmission_id"])
+    if hasty.empty:
+        return gather(hasty)
     mac = hasty["source_mac"].map(mac_text).astype("str")
     gap_ms = (hasty["gap_ns"] // 1_000_000).astype("str")
     rows = hasty.assign(

@@ -35,6 +35,8 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and MAC that its VTEP does not announce although its frames come from there."""
     told = own_mac_routes(tables.routes)
     told = told[told["ip"].isna()]
+    if told.empty:
+        return gather(told)
     sent = _sent_from(tables)
     pairs = told.merge(
         sent, left_on="mac", right_on="source_mac", how="inner", suffixes=("", "_sent"), validate="many_to_many"
@@ -44,6 +46,8 @@ def find(tables: Tables) -> pd.DataFrame:
     still = order(pairs["withdrawn_ns"], pairs["withdraw_margin_ns"], pairs["time_ns"], pairs["margin_ns_sent"])
     fits = (pairs["vni"] == pairs["vni_sent"]).fillna(value=True)
     elsewhere = pairs[begun & (still == AFTER) & fits & (pairs["here"] != pairs["next_hop"])]
+    if elsewhere.empty:
+        return gather(elsewhere)
     stays = elsewhere.groupby(STAY).agg(
         first_ns=("time_ns", "min"), last_ns=("time_ns", "max"), route_frames=("frame_ids", "first"),
         frames=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])), margin_ns=("margin_ns_sent", "max"),

@@ -31,6 +31,8 @@ def find(tables: Tables) -> pd.DataFrame:
     routes = tables.routes
     is_refused = routes["is_imported"].eq(other=False).fillna(value=False).astype(bool)
     refused = routes[is_refused & routes["route_type"].isin([MAC_IP, MULTICAST])]
+    if refused.empty:
+        return gather(refused)
     own = routes.loc[routes["receiver_ip"] == routes["sender_ip"], ["vni", "receiver_ip"]].drop_duplicates()
     refused = refused.merge(own, on=["vni", "receiver_ip"], how="inner", validate="many_to_one")
     refused = refused[_is_odd_one(refused)]

@@ -39,14 +39,17 @@ def find(tables: Tables) -> pd.DataFrame:
     is_direct = (told["encapsulation"] == VXLAN) & told["gateway_ip"].isna() & (told["esi"] == NO_SEGMENT)
     lacks_mac = (is_mac_ip & has_label & ~has_mac) | (~is_mac_ip & is_direct & has_label & ~has_mac)
     lacks_label = is_mac_ip & has_mac & ~has_label
-    what = np.where(lacks_mac, "no router's MAC", "no label of a layer-3 VNI")
-    rows = told.assign(
-        vni=told["l3_vni"].where(has_label, told["vni"]),
-        subject=told["next_hop"],
-        detail="routes of " + told["next_hop"] + " have " + what,
-    )
     is_wrong = (lacks_mac | lacks_label).fillna(value=False).astype(bool)
-    return gather(rows[is_wrong].drop(columns="margin_ns"))
+    wrong = told[is_wrong]
+    if wrong.empty:
+        return gather(wrong)
+    what = np.where(lacks_mac[is_wrong], "no router's MAC", "no label of a layer-3 VNI")
+    rows = wrong.assign(
+        vni=wrong["l3_vni"].where(has_label[is_wrong], wrong["vni"]),
+        subject=wrong["next_hop"],
+        detail="routes of " + wrong["next_hop"] + " have " + what,
+    )
+    return gather(rows.drop(columns="margin_ns"))
 
 
 RULE = Rule(

@@ -34,6 +34,8 @@ def find(tables: Tables) -> pd.DataFrame:
     proof = proof.astype({"frame_id": "int64"})
     replies = events[events["message"] == "reply"].drop(columns="vni")
     proxied = replies.merge(proof, on="frame_id", how="inner", validate="one_to_many").drop_duplicates("id")
+    if proxied.empty:
+        return gather(proxied)
 
     links = tables.points.loc[tables.points["role"].isin([Role.VM, Role.TAP]), ["point_id", "station_mac"]]
     station = events["point_id"].map(links.set_index("point_id")["station_mac"])
@@ -45,6 +47,8 @@ def find(tables: Tables) -> pd.DataFrame:
     )
     steady = pairs.groupby("id")["has_router_flag_own"].transform("nunique") == 1
     lost = pairs[steady & (pairs["has_router_flag"] != pairs["has_router_flag_own"])]
+    if lost.empty:
+        return gather(lost)
     own_flag, flag = (lost[name].astype("int64").astype("str") for name in ("has_router_flag_own", "has_router_flag"))
     return gather(
         lost.assign(

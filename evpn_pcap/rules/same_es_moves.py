@@ -30,6 +30,8 @@ def find(tables: Tables) -> pd.DataFrame:
     is_segment = moved["esi"].notna() & (moved["esi"].str.strip("0:") != "")
     is_higher = moved["mobility_sequence"].fillna(0) > moved["mobility_sequence_before"].fillna(0)
     false = moved[is_segment & (moved["esi"] == moved["esi_before"]) & is_higher]
+    if false.empty:
+        return gather(false)
     found = false.groupby(["vni", "mac", "esi"]).agg(
         vteps=("next_hop", set), before=("next_hop_before", set),
         top=("mobility_sequence", "max"), frame_ids=("frame_ids", "sum"), frames_before=("frame_ids_before", "sum"),

@@ -32,14 +32,18 @@ def find(tables: Tables) -> pd.DataFrame:
     told = announced(tables.routes, 2).fillna({"mobility_sequence": 0}).astype({"mobility_sequence": "int64"})
     told = told.sort_values([*KEY, "advertised_ns"], kind="stable")
     earlier = told.groupby(KEY, dropna=False)[["mobility_sequence", "withdrawn_ns"]].shift(fill_value=0)
-    fall = earlier["mobility_sequence"].astype("str") + " to " + told["mobility_sequence"].astype("str")
-    mac = told["mac"].map(mac_text).astype("str")
-    rows = told.assign(
-        subject=mac + " " + told["next_hop"],
-        detail=mac + " at " + told["next_hop"] + " fell from " + fall,
-    ).drop(columns="margin_ns")  # both announcements were made by one VTEP, in order
     is_replaced = earlier["withdrawn_ns"] == told["advertised_ns"]
-    return gather(rows[is_replaced & (earlier["mobility_sequence"] > told["mobility_sequence"])])
+    fell = told[is_replaced & (earlier["mobility_sequence"] > told["mobility_sequence"])]
+    if fell.empty:
+        return gather(fell)
+    before = earlier.loc[fell.index, "mobility_sequence"].astype("str")
+    mac = fell["mac"].map(mac_text).astype("str")
+    fall = before + " to " + fell["mobility_sequence"].astype("str")
+    rows = fell.assign(
+        subject=mac + " " + fell["next_hop"],
+        detail=mac + " at " + fell["next_hop"] + " fell from " + fall,
+    )
+    return gather(rows.drop(columns="margin_ns"))  # both announcements were made by one VTEP, in order
 
 
 RULE = Rule(

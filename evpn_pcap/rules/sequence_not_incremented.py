@@ -29,6 +29,8 @@ from evpn_pcap.rules._found import gather
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and MAC that was announced anew without a higher sequence."""
     pairs = taken_over(announced(tables.routes, 2))
+    if pairs.empty:
+        return gather(pairs)
     sequence = pairs["mobility_sequence"].fillna(0)
     before = pairs["mobility_sequence_before"].fillna(0)
     mac = pairs["mac"].map(mac_text).astype("str")

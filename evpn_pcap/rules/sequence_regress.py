@@ -35,6 +35,8 @@ def find(tables: Tables) -> pd.DataFrame:
     settled_ns, margin_ns = moved["advertised_ns"] + SETTLED_NS, moved["move_margin_ns"]
     still = order(moved["withdrawn_ns_before"], moved["withdraw_margin_ns_before"], settled_ns, margin_ns) == AFTER
     regressed = moved[lower & still].drop_duplicates(["vni", "mac", "advertised_ns"])
+    if regressed.empty:
+        return gather(regressed)
     sent = frames_seen(tables)
     sent = sent[sent["vni"].notna() & ~sent["is_multicast"]]
     read = ["vni", "destination_mac", "outer_destination_ip", "time_ns", "margin_ns", "frame_id"]

@@ -35,6 +35,8 @@ def find(tables: Tables) -> pd.DataFrame:
     own = own.sort_values([*keys, "advertised_ns"], kind="stable")
     again_ns = own.groupby(keys, dropna=False)["advertised_ns"].shift(-1)
     aged = own.assign(again_ns=again_ns)[(own["withdrawn_ns"] != FOREVER) & again_ns.notna()]
+    if aged.empty:
+        return gather(aged)
     aged = aged.assign(last_frame_ns=_last_frames(aged, tables))
     silence_ns = aged["withdrawn_ns"] - aged["last_frame_ns"]
     aged = aged.assign(silence_s=silence_ns // 1_000_000_000)[(silence_ns >= SILENCE_NS) & ~_has_moved(aged, own)]

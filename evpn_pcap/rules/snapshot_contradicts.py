@@ -35,6 +35,8 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI, speaker and route on which a print and the UPDATEs disagree."""
     prints = tables.snapshots
     wrong = prints[prints["agreement"].isin(list(_SAYS))]
+    if wrong.empty:
+        return gather(wrong)
     routes = tables.routes[["receiver_ip", *KEY, "vni", "frame_ids"]]
     told = routes.groupby(["receiver_ip", *KEY], dropna=False).agg(
         told_vni=("vni", "first"), frame_ids=("frame_ids", "sum")

@@ -33,6 +33,8 @@ def find(tables: Tables) -> pd.DataFrame:
     rows = tables.resolutions
     told = rows[(rows["answered_by"] == AnsweredBy.GATEWAY) & rows["target_mac"].notna()]
     told = told.drop_duplicates(["requester_mac", "ingress_vtep", "target_ip", "target_mac"])
+    if told.empty:
+        return gather(told)
     read = ["id", "requester_mac", "ingress_vtep", "target_ip", "target_mac", "time_ns", "margin_ns", "frame_ids"]
     sent = frames_seen(tables)
     sent = sent[sent["vni"].notna() & ~sent["is_multicast"]].rename(columns={"outer_source_ip": "next_hop"})
@@ -45,6 +47,8 @@ def find(tables: Tables) -> pd.DataFrame:
     here = _gateways_here(tables).rename(columns={"mac": "mac_here"})
     stale = away.merge(here, on=["next_hop", "target_ip"], how="inner", validate="many_to_many")
     stale = stale[stale["mac_here"] != stale["target_mac"]].drop_duplicates("frame_id")
+    if stale.empty:
+        return gather(stale)
     found = stale.groupby(["vni", "requester_mac", "target_mac", "mac_here", "next_hop"]).agg(
         count=("packet", "nunique"), resolution_id=("id", "first"), told_frames=("frame_ids", "first"),
         frames=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])), margin_ns=("margin_ns_sent", "max"),

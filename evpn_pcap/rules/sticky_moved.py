@@ -29,6 +29,8 @@ from evpn_pcap.rules._found import gather
 def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI and sticky MAC that another VTEP announced."""
     pairs = taken_over(announced(tables.routes, 2))
+    if pairs.empty:
+        return gather(pairs)
     mac = pairs["mac"].map(mac_text).astype("str")
     rows = pairs.assign(
         subject=mac,

@@ -33,6 +33,8 @@ def find(tables: Tables) -> pd.DataFrame:
     figures = {"off_count": ("is_off", "sum"), "asked_count": ("is_off", "size"), "margin_ns": ("margin_ns", "max")}
     found = grouped.agg(**figures).reset_index()
     found = found[found["off_count"] > 0]
+    if found.empty:
+        return gather(found)
     keys = zip(found["vni"], found["ingress_vtep"], found["protocol"], strict=True)
     off = [grouped.get_group(key).query("reason == 'suppression-off'") for key in keys]
     family = found["protocol"].map({"arp": "ARP", "nd": "ND"})

@@ -36,6 +36,8 @@ def find(tables: Tables) -> pd.DataFrame:
     by_packet = copies.groupby(PACKET)
     is_near = by_packet["time_ns"].transform("max") - by_packet["time_ns"].transform("min") < SAME_NS
     flooded = copies[is_near & (by_packet["outer_destination_ip"].transform("nunique") > 1)]
+    if flooded.empty:
+        return gather(flooded)
     found = flooded.groupby(["vni", "outer_source_ip", "destination_mac"]).agg(
         count=("anchor_key", "nunique"), vteps=("outer_destination_ip", "nunique"), margin_ns=("margin_ns", "max"),
         frame_ids=("frame_id", lambda ids: tuple(ids[:SHOWN_COUNT])),

@@ -33,6 +33,8 @@ def find(tables: Tables) -> pd.DataFrame:
     is_virtual = (moved["mac"] // 256).isin(VRRP_PREFIXES)
     is_higher = moved["mobility_sequence"].fillna(0) > moved["mobility_sequence_before"].fillna(0)
     race = moved[is_virtual & is_higher]
+    if race.empty:
+        return gather(race)
     at_ns = race["advertised_ns"].astype("Int64")
     third_ns = at_ns.groupby([race[name] for name in ROUTE], dropna=False).shift(RACE_COUNT - 1)
     fast = race[(at_ns - third_ns <= RACE_NS).fillna(value=False).astype(bool)]

@@ -33,6 +33,8 @@ def find(tables: Tables) -> pd.DataFrame:
     usual = senders.sort_values(["count", "is_assigned"]).groupby("vni")["vxlan_port"].last()
     usual_port = packets["vni"].map(usual)
     odd = packets.assign(usual_port=usual_port)[packets["vxlan_port"] != usual_port]
+    if odd.empty:
+        return gather(odd)
     odd = odd.groupby(["vni", "outer_source_ip"]).head(FRAMES_SHOWN)
     ports = odd["vxlan_port"].astype("str") + ", the others to " + odd["usual_port"].astype("str")
     rows = odd.assign(

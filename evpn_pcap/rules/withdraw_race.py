@@ -37,6 +37,8 @@ def find(tables: Tables) -> pd.DataFrame:
     both = order(old_ns, old_margin_ns, moved["advertised_ns"], moved["margin_ns"]) == AFTER
     lost = order(old_ns, old_margin_ns, moved["withdrawn_ns"], moved["withdraw_margin_ns"]) == BEFORE
     moved = moved[both & lost & (moved["withdrawn_ns"] - old_ns < QUICK_NS)]
+    if moved.empty:
+        return gather(moved)
     read = [*ROUTE, "next_hop", "advertised_ns", "frame_ids"]
     pairs = moved.merge(told[read], on=ROUTE, how="inner", suffixes=("", "_later"), validate="many_to_many")
     later = pairs[pairs["advertised_ns_later"] > pairs["advertised_ns"]]

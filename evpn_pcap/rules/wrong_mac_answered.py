@@ -36,6 +36,8 @@ def find(tables: Tables) -> pd.DataFrame:
     macs = pd.concat([told, claims[["ip", "source_mac"]]]).groupby("ip")["source_mac"].nunique()
     doubtful = macs.index[macs > 1]  # one MAC for an address, everywhere: nothing to compare
     asked = asked.loc[asked["target_ip"].isin(doubtful)]
+    if asked.empty:
+        return gather(asked)
     claims = claims.loc[claims["ip"].isin(doubtful)]
     pairs = asked.merge(
         claims, left_on=["vni", "target_ip"], right_on=["vni", "ip"], how="inner", suffixes=("", "_claim"),
@@ -45,6 +47,8 @@ def find(tables: Tables) -> pd.DataFrame:
     before = order(settled_ns, pairs["margin_ns_claim"], pairs["time_ns"], pairs["margin_ns"]) == BEFORE
     latest = pairs[before].sort_values("time_ns_claim", kind="stable").drop_duplicates("id", keep="last")
     wrong = latest[latest["source_mac"] != latest["target_mac"]]
+    if wrong.empty:
+        return gather(wrong)
     wrong = wrong[~wrong["id"].isin(_claimed_again(wrong, claims))]
     answered, used = mac_words(wrong["target_mac"]), mac_words(wrong["source_mac"])
     return gather(
