@@ -25,6 +25,8 @@ def ways(
     destination_mac as the step's begin shows it; `sightings` place, transmission,
     outer_destination_ip; `edges` from_place and to_place, all that are known.
     """
+    if missing.empty:
+        return np.empty(0, object)
     missing = missing.reset_index(drop=True)
     sightings = sightings[sightings["transmission"].isin(missing["transmission"])]
     tunnels = sightings.loc[sightings["outer_destination_ip"].notna(), ["transmission", "outer_destination_ip"]]

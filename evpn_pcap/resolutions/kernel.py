@@ -12,6 +12,7 @@ from evpn_pcap.model import FOREVER, Options
 
 NEAR_NS = 5_000_000_000  # a print this long before a request, or after it, still tells what was held then
 NOBODY = "none"
+FACTS = ("neighbour", "fdb", "suppression", "printed_by")
 Side = Literal["backward", "forward"]
 
 
@@ -25,6 +26,8 @@ def kernel_facts(rows: pd.DataFrame, snapshots: pd.DataFrame, points: pd.DataFra
     """
     told = snapshots.assign(vtep_ip_there=_vteps(snapshots, points, options))
     told = told[told["vtep_ip_there"].notna() & (told["margin_ns"] != FOREVER)]
+    if told.empty:
+        return pd.DataFrame({**dict.fromkeys(FACTS), "is_confirmed": False}, index=rows.index)
     asked = rows[rows["ingress_vtep"].notna() & rows["target_ip"].notna() & (rows["margin_ns"] != FOREVER)]
     asked = asked.reset_index()[["row_id", "ingress_vtep", "target_ip", "time_ns", "last_request_ns"]]
     before, after = _facts(asked, told, "backward"), _facts(asked, told, "forward")

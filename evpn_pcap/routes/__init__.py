@@ -40,7 +40,9 @@ def route_intervals(updates: pd.DataFrame, snapshots: pd.DataFrame | None = None
     ROUTES, still without triggers and with withdraw reasons as far as BGP alone tells them, and SESSIONS.
     """
     prints = columns.SNAPSHOTS.empty().assign(time_ns=0, margin_ns=0) if snapshots is None else snapshots
-    updates = pd.concat([messages_of_prints(updates, prints), updates.assign(is_before=False)], ignore_index=True)
+    captured = updates.assign(is_before=False)
+    updates = captured if prints.empty else pd.concat([messages_of_prints(updates, prints), captured])
+    updates = updates.reset_index(drop=True)
     received = received_messages(updates)
     closings = closings_of(received)
     own = own_messages(updates, received)

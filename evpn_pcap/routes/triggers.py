@@ -108,7 +108,8 @@ def _is_to_vtep(frames: pd.DataFrame, events: pd.DataFrame, own: pd.DataFrame) -
 
 def _first_frames(announced: pd.DataFrame, frames: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return, per announcement, the first frame from since_ns on, if it comes before the UPDATE: frame_id, delay_ns."""
-    here = frames.rename(columns={"vtep_ip": keys[0]}).dropna(subset=keys)
+    read = frames[["vtep_ip", *keys[1:], "time_ns", "margin_ns", "host", "frame_id"]]
+    here = read.rename(columns={"vtep_ip": keys[0]}).dropna(subset=keys)
     here = here.assign(since_ns=here["time_ns"]).astype({"time_ns": "Int64", "margin_ns": "Int64", "frame_id": "Int64"})
     asked = announced.dropna(subset=keys).sort_values("since_ns", kind="stable")
     found = pd.merge_asof(
