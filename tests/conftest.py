@@ -11,6 +11,7 @@ import pytest
 PROJECT = Path(__file__).parent.parent
 VLAN_AWARE = ("unshare", "--net", "ip", "link", "add", "name", "try", "type", "bridge", "vlan_filtering", "1")
 SHARED = PROJECT.parent / "shared"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the program is started a hundred times here, and compiled once
 
 
 def pytest_addoption(parser):
@@ -23,9 +24,24 @@ def pytest_addoption(parser):
     )
 
 
+# What takes longest comes first, so that the workers of `make test` end together; other files take less than a minute.
+LONGEST = (
+    *("test_truth", "test_lab", "test_samples", "test_reasons", "test_matrix", "test_corpus", "test_readers_agree"),
+    *("test_checks", "test_parts", "test_cli"),
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist asks for groups
 def pytest_collection_modifyitems(items):
-    """Skip, with the reason printed, what this machine cannot run."""
+    """Skip, with the reason printed, what this machine cannot run; let one worker do each file, the longest first.
+
+    Tests that need the same analyses are one group, whatever file they are in: each capture is analyzed once.
+    """
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.get_closest_marker("corpus") and not (SHARED / "captures").is_dir():
             item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
         if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):
