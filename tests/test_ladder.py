@@ -1,5 +1,6 @@
 """The ladder draws what the frames of one resolution did, host by host, and says how sure the order is."""
 
+from dataclasses import fields
 from functools import partial
 
 import pytest
@@ -100,7 +101,7 @@ def bars_of(axes):
 
 
 def replaced(told, **other):
-    return tables(**({name: getattr(told, name) for name in told.__slots__} | other))
+    return tables(**({one.name: getattr(told, one.name) for one in fields(told)} | other))
 
 
 def test_hosts_that_are_not_aligned_are_not_drawn(told):
