@@ -4,11 +4,13 @@ A frame is old where only the regime before allows it, new where only the one af
 step, whose time is known to the gap between two frames; a mixture is a slew, or a clock set back.
 """
 
+from itertools import product
+
 import numpy as np
 
 from evpn_pcap.clocks.cleaning import NEAR_US
 from evpn_pcap.clocks.curve import SLEW, STEP, Break
-from evpn_pcap.clocks.regime import SURE_SPREADS, Regime
+from evpn_pcap.clocks.regime import Regime
 
 LEAST_STEP_US = 150.0  # a smaller one may as well be the queue that began or ended then
 TURN_PPM, TURN_SHARE = 10.0, 0.25  # a rate that changes by so much, and moves the clock by this share, made no step
@@ -19,6 +21,7 @@ MOST_LATE = 2  # around a step, that come later than both regimes know it
 FIRM = 3  # frames that only one regime allows: before and after so many nothing is in doubt
 PIECES = 8  # of equally many frames, that delays are told by
 FAST_SHARE = 0.15  # of the usual delay, that a frame may be faster than all seen
+DEVIATIONS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # that a regime may be off
 LN_2 = 0.693
 TAIL_DECADES = 7.0  # in powers of e, that late frames spread over
 LEAST_PIECE_US = 2.0
@@ -82,7 +85,7 @@ def located(
             float(near_x[firm[0][0]]) if len(is_old) else start,
             float(near_x[firm[1][0]]) if len(is_new) else stop,
         )
-        soft = _narrowed(near_x, near_y, near_up, before, after, hard, wrong_share)
+        soft = _narrowed(near_x, near_y, near_up, (before, after), hard, wrong_share)
     elif is_step:
         soft = float(near_x[np.flatnonzero(old)[-1]]), float(near_x[np.flatnonzero(new)[0]])
     else:
@@ -124,32 +127,44 @@ def _narrowed(
     x: np.ndarray,
     y: np.ndarray,
     is_upper: np.ndarray,
-    before: Regime,
-    after: Regime,
+    sides: tuple[Regime, Regime],
     hard: Zone,
     wrong_share: float,
 ) -> Zone:
     """Return the step's interval: between which frames it is likely, as both regimes explain their delays.
 
     After a step up, frames from a look slow under the regime before; before it, frames from b look
-    slow under the regime after.
+    slow under the regime after. Each regime may be off by some of its deviations: what is likeliest with any counts.
     """
     rows = (x >= hard[0]) & (x <= hard[1])
     x, y, is_upper = x[rows], y[rows], is_upper[rows]
-    explained = np.zeros((2, len(x)))
-    for way, sign in ((is_upper, 1), (~is_upper, -1)):
-        delays = np.sort(np.concatenate([_delays(one, is_up=sign > 0) for one in (before, after)]))
-        if len(delays) > PIECES:
-            for number, one in enumerate((before, after)):
-                doubt = SURE_SPREADS * one.model.spread(x[way], np.array([one.stop, one.start])[[number]])[:, 0]
-                explained[number, way] = _log_density(sign * (y[way] - one.estimate(x[way])), doubt, delays)
-    explained = np.logaddexp(explained, np.log(wrong_share * UNFOUND_SHARE / NEAR_US))
-    old, new = explained
-    likelihood = np.cumsum(np.concatenate([[0.0], old - new]))[1:-1]  # of a step after each frame but the last
-    if not len(likelihood):
+    if len(x) < 2:
         return hard
+    likelihood = np.full(len(x) - 1, -np.inf)  # of a step after each frame but the last
+    old, new = (_explained(x, y, is_upper, sides, number, wrong_share) for number in (0, 1))
+    for (off, of_old), (other_off, of_new) in product(old, new):
+        moment = np.cumsum(of_old[:-1] - of_new[:-1]) + of_new.sum()
+        likelihood = np.maximum(likelihood, moment - (off**2 + other_off**2) / 2)
     likely = np.flatnonzero(likelihood > likelihood.max() - UNLIKELY)
     return float(x[likely[0]]), float(x[likely[-1] + 1])
+
+
+def _explained(
+    x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, sides: tuple[Regime, Regime], number: int, wrong_share: float
+) -> list[tuple[float, np.ndarray]]:
+    """Return how likely frames are under the regime before (0) or after (1), by how many deviations it may be off."""
+    one, near = sides[number], sides[number].start if number else sides[number].stop
+    level = one.estimate(x)
+    spread = one.model.spread(x, np.array([near]))[:, 0]
+    explained = []
+    for off in DEVIATIONS:
+        likely = np.zeros(len(x))
+        for way, sign in ((is_upper, 1), (~is_upper, -1)):
+            delays = np.sort(np.concatenate([_delays(side, is_up=sign > 0) for side in sides]))
+            if len(delays) > PIECES:
+                likely[way] = _log_density(sign * (y - level - off * spread)[way], delays)
+        explained.append((off, np.logaddexp(likely, np.log(wrong_share * UNFOUND_SHARE / NEAR_US))))
+    return explained
 
 
 def _delays(regime: Regime, *, is_up: bool) -> np.ndarray:
@@ -157,8 +172,8 @@ def _delays(regime: Regime, *, is_up: bool) -> np.ndarray:
     return regime.upper_sample - regime.level if is_up else regime.lower_sample + regime.level
 
 
-def _log_density(delay: np.ndarray, doubt: np.ndarray, delays: np.ndarray) -> np.ndarray:
-    """Return how likely delays are (logarithm, each us) among `delays`, in order, that were seen; `doubt` in us.
+def _log_density(delay: np.ndarray, delays: np.ndarray) -> np.ndarray:
+    """Return how likely delays are (logarithm, each us) among `delays`, in order, that were seen.
 
     Pieces of equally many, and a tail of any length that the slowest piece and what may yet come share.
     """
@@ -172,5 +187,5 @@ def _log_density(delay: np.ndarray, doubt: np.ndarray, delays: np.ndarray) -> np
     tail = np.exp(-slower / wide) / wide / PIECES + late / TAIL_DECADES / (slower + wide)
     piece = np.clip(np.searchsorted(edges[:-1], delay, side="right") - 1, 0, PIECES - 1)
     density = np.where(piece == PIECES - 1, tail, heights[piece] + late / TAIL_DECADES / wide)
-    too_fast = np.maximum(edges[0] - delay - doubt - wide * FAST_SHARE, 0.0)
+    too_fast = np.maximum(edges[0] - delay - wide * FAST_SHARE, 0.0)
     return np.asarray(np.log(density) - np.minimum(too_fast / (wide * FAST_SHARE), IMPOSSIBLE))

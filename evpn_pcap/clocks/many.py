@@ -152,10 +152,27 @@ def _fitted(
         spans, regimes = [spans[number] for number in chosen], [regimes[number] for number in chosen]
     if found_breaks:
         nearer = [new if left else old for new, left, old in zip(nearer, is_left, spans, strict=True)]
-        regimes = [fit(*span, usual) for span in nearer]
-        again = [located(x, y, is_upper, a, b, reach, wrong_share) for a, b in pairwise(regimes)]
-        found_breaks = [_surer(*both) for both in zip(found_breaks, again, strict=True)]
+        refitted = [fit(*span, usual) for span in nearer]
+        again = [located(x, y, is_upper, a, b, reach, wrong_share) for a, b in pairwise(refitted)]
+        is_lost = [
+            first[0].kind == STEP != other[0].kind and _doubt(old, first[0]) < _doubt(new, first[0])
+            for first, other, old, new in zip(found_breaks, again, pairwise(regimes), pairwise(refitted), strict=True)
+        ]  # a step that is none by regimes that know less than those before
+        kept = [any(is_lost[max(0, number - 1) : number + 1]) for number in range(len(regimes))]
+        regimes = [old if keep else new for old, new, keep in zip(regimes, refitted, kept, strict=True)]
+        found_breaks = [
+            first if lost else _surer(first, other)
+            for first, other, lost in zip(found_breaks, again, is_lost, strict=True)
+        ]
     return regimes, [border for _, border in found_breaks], [one for one, _ in found_breaks]
+
+
+def _doubt(sides: tuple[Regime, Regime], happened: Break) -> tuple[bool, float]:
+    """Return how ill two regimes know what is between them: whether one is torn, and how far (us) they may be off."""
+    at = np.array([(happened.start + happened.stop) / 2])
+    ends = np.array([sides[0].stop]), np.array([sides[1].start])
+    off = sum(float(one.model.spread(at, end)[0, 0]) for one, end in zip(sides, ends, strict=True))
+    return any(_torn(one) is not None for one in sides), off
 
 
 def _surer(first: tuple[Break, Zone], again: tuple[Break, Zone]) -> tuple[Break, Zone]:
