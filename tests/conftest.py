@@ -24,11 +24,13 @@ def pytest_addoption(parser):
     )
 
 
-# What takes longest comes first, so that the workers of `make test` end together; other files take less than a minute.
+# Groups, else files: what takes longest comes first, so that the workers of `make test` end together. Real fabrics come
+# before all, test_truth after all: it keeps both cores busy by itself. What is not named takes less than a minute.
 LONGEST = (
-    *("test_truth", "test_lab", "test_samples", "test_reasons", "test_matrix", "test_corpus", "test_readers_agree"),
-    *("test_checks", "test_parts", "test_cli"),
+    *("test_lab", "samples", "test_cli", "test_corpus", "test_readers_agree", "test_reasons", "test_matrix"),
+    *("test_parts", "test_checks", "test_synth", "test_bgp"),
 )
+LAST = "captures"
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist asks for groups
@@ -37,11 +39,10 @@ def pytest_collection_modifyitems(items):
 
     Tests that need the same analyses are one group, whatever file they are in: each capture is analyzed once.
     """
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    places = {name: place for place, name in enumerate(LONGEST)} | {LAST: len(LONGEST) + 1}
+    items.sort(key=lambda item: places.get(_group_of(item), len(LONGEST)))
     for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
         if item.get_closest_marker("corpus") and not (SHARED / "captures").is_dir():
             item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
         if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):
@@ -49,6 +50,12 @@ def pytest_collection_modifyitems(items):
         lab = item.get_closest_marker("lab")
         if lab is not None and (missing := _lab_lacks(*lab.args)):
             item.add_marker(pytest.mark.skip(reason=f"the lab needs {missing}"))
+
+
+def _group_of(item) -> str:
+    """Return the name of the tests that one worker is to do: as marked, else the file's."""
+    marked = item.get_closest_marker("xdist_group")
+    return marked.args[0] if marked else item.path.stem
 
 
 @cache

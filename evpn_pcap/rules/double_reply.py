@@ -42,6 +42,9 @@ def find(tables: Tables) -> pd.DataFrame:
     here = here[here["kind"] != "announcement"].sort_values([*KEY, "captured_ns"], kind="stable")
     apart_ns = here.groupby(KEY)["captured_ns"].diff().fillna(NEAR_NS + 1)
     here = here.assign(bunch=(apart_ns > NEAR_NS).cumsum(), is_reply=here["message"] == "reply")
+    here = here[here.groupby("bunch")["is_reply"].transform("sum") > 1]
+    if here.empty:
+        return gather(here)
     bunches = here.groupby("bunch").agg(
         vni=("vni", "first"), role=("role", "first"), requester_mac=("requester_mac", "first"),
         requester_ip=("requester_ip", "first"), target_ip=("target_ip", "first"), replies=("is_reply", "sum"),

@@ -62,6 +62,8 @@ def _by_routes(routes: pd.DataFrame) -> pd.DataFrame:
         told[read], on=["vni", "ip"], how="inner", suffixes=("", "_other"), validate="many_to_many"
     )
     pairs = pairs[(pairs["mac"] != pairs["mac_other"]) & (pairs["next_hop"] != pairs["next_hop_other"])]
+    if pairs.empty:
+        return pairs[CLAIM]
     until = pairs[["withdrawn_ns", "withdrawn_ns_other"]].min(axis=1)
     since = pairs[["advertised_ns", "advertised_ns_other"]].max(axis=1)
     rounds = pairs.groupby(["vni", "ip", "mac"])["advertised_ns"].transform("nunique")

@@ -27,6 +27,8 @@ def find(tables: Tables) -> pd.DataFrame:
     """Return one row per VNI, ingress VTEP and family with requests flooded although the route was in force."""
     rows = tables.resolutions
     asked = rows[(rows["kind"] == "resolution") & (rows["route_state"] == "in force")]
+    if not (asked["reason"] == "suppression-off").any():
+        return gather(asked.iloc[:0])
     grouped = asked.assign(is_off=asked["reason"] == "suppression-off").groupby(
         ["vni", "ingress_vtep", "protocol"], sort=True
     )
