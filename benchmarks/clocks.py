@@ -137,11 +137,12 @@ def count_steps(run: Run, pair: BarePair, fit: PairFit, count: int) -> None:
         run.false = len(steps)
         return
     at = pair.step[0] - fit.base_x_ns
-    near = [one for one in steps if one.start - 2e9 <= at <= one.stop + 2e9]
+    spans = [(one.start, one.stop_by(is_a=bool(pair.clock_a.step_ns))) for one in steps]
+    near = [(start, stop) for start, stop in spans if start - 2e9 <= at <= stop + 2e9]
     run.steps = 1
-    run.inside = any(one.start <= at <= one.stop for one in near)
+    run.inside = any(start <= at <= stop for start, stop in near)
     run.false = len(steps) - len(near)
-    run.widths = [(one.stop - one.start) / (SPAN_NS / count) for one in near]
+    run.widths = [(stop - start) / (SPAN_NS / count) for start, stop in near]
 
 
 def words(runs: list[Run], method: str) -> str:

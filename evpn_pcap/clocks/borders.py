@@ -101,7 +101,9 @@ def located(
     unseen += delay + (again if is_step else 0.0)
     wide = (max(before.start, start - unseen), min(after.stop, stop + unseen))
     if is_step:
-        return Break(soft[0] - delay, soft[1] + delay + again, size, STEP), wide
+        # frames from before and after mixed: a's clock; none for longer than the step left out: perhaps a's clock
+        is_open = soft[0] <= soft[1] + min(size, 0.0) * 1e-6
+        return Break(soft[0] - delay, soft[1] + delay + again, size, STEP, size * 1e-6 if is_open else 0.0), wide
     return Break(*wide, size, SLEW), wide
 
 

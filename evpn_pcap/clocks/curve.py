@@ -13,12 +13,21 @@ SILENCE = "silence"  # a gap in which a small step would not have shown
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Between two times the clocks' difference moved by `size`, at once (step) or by and by (slew)."""
+    """Between two times the clocks' difference moved by `size`, at once (step) or by and by (slew).
+
+    A clock of a that is set back shows some time twice, one that is set forward leaves some out. Where it is not known
+    whose clock was set, the interval ends `again` later if it was a's (earlier if negative); `stop` is the later end.
+    """
 
     start: float
     stop: float
     size: float
     kind: str
+    again: float = 0.0
+
+    def stop_by(self, *, is_a: bool) -> float:
+        """Return the end of the interval if it was a's clock that was set, or b's."""
+        return self.stop + (min(self.again, 0.0) if is_a else -max(self.again, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,9 @@ class Curve:
 
     def scaled(self, time: float, value: float) -> "Curve":
         """Return the curve in other units."""
-        breaks = tuple(Break(b.start * time, b.stop * time, b.size * value, b.kind) for b in self.breaks)
+        breaks = tuple(
+            Break(b.start * time, b.stop * time, b.size * value, b.kind, b.again * time) for b in self.breaks
+        )
         return Curve(
             self.x * time, self.low * value, self.high * value, self.estimate * value, self.first_x * time,
             self.last_x * time, breaks, self.flags, self.mismatch_count, self.is_smooth,

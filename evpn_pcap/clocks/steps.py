@@ -74,10 +74,12 @@ def _both(number: int, pair: PairFit) -> list[_Seen]:
     seen = []
     for place, one in enumerate(pair.curve.breaks if pair.curve else ()):
         if one.kind == STEP:
-            start, stop = pair.base_x_ns + round(one.start), pair.base_x_ns + round(one.stop)
+            start = pair.base_x_ns + round(one.start)
+            of_a, of_b = (pair.base_x_ns + round(one.stop_by(is_a=is_a)) for is_a in (True, False))
             before, after = (pair.base_y_ns + round(value) for value in _levels(pair, one.start, one.stop))
-            seen.append(_Seen(pair.b, number, place, start + min(before, after), stop + max(before, after), one.size))
-            seen.append(_Seen(pair.a, number, place, start, stop, -one.size))
+            from_ns, to_ns = start + min(before, after), of_b + max(before, after)
+            seen.append(_Seen(pair.b, number, place, from_ns, to_ns, one.size))
+            seen.append(_Seen(pair.a, number, place, start, of_a, -one.size))
     return seen
 
 
