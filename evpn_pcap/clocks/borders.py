@@ -29,6 +29,7 @@ DELAY_US = 1_000.0  # a frame on its way when the clock was set shows what it wa
 USUAL_SHARE = 0.9  # of frames are as fast as what is usual
 HARDLY_EVER = 20.0  # times the slowest delay seen: as good as impossible
 EDGE_S = 1.0  # next to a break, over which a rate is read
+FASTEST_SLEW_PPM = 500.0  # of Linux adjtime
 SLEW_FRAMES = 5.0  # mean spacings of frames that a slew may begin earlier and end later than seen
 UNSEEN_US = 200.0  # a slew shows only once it has moved the clock this far
 
@@ -73,7 +74,7 @@ def located(
     at = np.array([(start + stop) / 2])
     size = float((after.estimate(at) - before.estimate(at))[0])
     # what a frame on its way when the clock was set shows may be a delay too early or too late
-    delay = DELAY_US * 1e-6
+    delay, spacing = DELAY_US * 1e-6, float(np.median(np.diff(near_x)))
     if len(stray) > 1:  # neither regime holds there: a slew, or a clock set back that shows the same time twice
         start, stop = min(start, float(near_x[stray[0]])), max(stop, float(near_x[stray[-1]]))
     is_turn = _turned_us(before, after, start, stop) > TURN_SHARE * abs(size)
@@ -95,9 +96,8 @@ def located(
     start = float(near_x[sure_old[-1]]) if len(sure_old) else min(start, before.stop)
     stop = float(near_x[sure_new[0]]) if len(sure_new) else max(stop, after.start)
     start, stop = min(start, stop), max(start, stop)
-    unseen = (stop - start) * min(1.0, UNSEEN_US / max(abs(size), 1.0)) + (
-        0 if is_step else SLEW_FRAMES * float(np.median(np.diff(near_x)))
-    )
+    is_fast = is_step and abs(size) > FASTEST_SLEW_PPM * (soft[1] - soft[0] + 2 * FIRM * spacing)  # surely no slew
+    unseen = (stop - start) * min(1.0, UNSEEN_US / max(abs(size), 1.0)) + (0 if is_fast else SLEW_FRAMES * spacing)
     unseen += delay + (again if is_step else 0.0)
     wide = (max(before.start, start - unseen), min(after.stop, stop + unseen))
     if is_step:
