@@ -202,3 +202,12 @@ def test_the_plot_has_a_lane_for_two_hosts_and_shows_what_does_not_hold(small):
 def test_the_plot_of_nothing_says_so():
     """Without two hosts that saw frames both ways there is a picture all the same."""
     assert "no two hosts" in clock_plot.draw(tables(), Figure().subplots()).texts[0].get_text()
+
+
+def test_a_fast_slew_that_looks_like_a_step_is_said_to_be_either_and_a_large_step_is_not():
+    """Where frames are too far apart to tell a step from a slew of 500 ppm the flags say so, and only there."""
+    fits = [fit_pair(0, 1, stamps(simulate_pair(SCENES["slew 500 ppm x 10 s"], 200, seed))) for seed in range(12)]
+    sure = [fit_pair(0, 1, stamps(simulate_pair(SCENES["full"], 2_000, seed))) for seed in range(4)]
+
+    assert all({"slew", "step-or-slew"} & set(fit.curve.flags) for fit in fits)
+    assert not any("step-or-slew" in fit.curve.flags for fit in sure)

@@ -103,7 +103,8 @@ def located(
     if is_step:
         # frames from before and after mixed: a's clock; none for longer than the step left out: perhaps a's clock
         is_open = soft[0] <= soft[1] + min(size, 0.0) * 1e-6
-        return Break(soft[0] - delay, soft[1] + delay + again, size, STEP, size * 1e-6 if is_open else 0.0), wide
+        moved = size * 1e-6 if is_open else 0.0
+        return Break(soft[0] - delay, soft[1] + delay + again, size, STEP, moved, may_be_slew=not is_fast), wide
     return Break(*wide, size, SLEW), wide
 
 

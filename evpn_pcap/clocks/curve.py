@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 STEP, SLEW = "step", "slew"  # kinds of break, and flags
+STEP_OR_SLEW = "step-or-slew"  # a step that a slew of 500 ppm could be as well, as far apart as frames are
 FEW = "few"  # fewer than five frames a direction
 MISMATCHES = "mismatches"  # frames left out that others show to be impossible
 CONTRADICTION = "contradiction"  # bounds exclude each other, and nothing explains it
@@ -24,6 +25,7 @@ class Break:
     size: float
     kind: str
     again: float = 0.0
+    may_be_slew: bool = False
 
     def stop_by(self, *, is_a: bool) -> float:
         """Return the end of the interval if it was a's clock that was set, or b's."""
@@ -48,7 +50,8 @@ class Curve:
     def scaled(self, time: float, value: float) -> "Curve":
         """Return the curve in other units."""
         breaks = tuple(
-            Break(b.start * time, b.stop * time, b.size * value, b.kind, b.again * time) for b in self.breaks
+            Break(b.start * time, b.stop * time, b.size * value, b.kind, b.again * time, b.may_be_slew)
+            for b in self.breaks
         )
         return Curve(
             self.x * time, self.low * value, self.high * value, self.estimate * value, self.first_x * time,

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from evpn_pcap.clocks.borders import Zone, located
 from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
-from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, Break, Curve
+from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, STEP_OR_SLEW, Break, Curve
 from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, Straight, fit_regime
 
 LEAST_BINS = 8
@@ -279,6 +279,7 @@ def _joined(
     x, low, high, estimate = x[order], low[order], high[order], estimate[order]
     low, high = np.minimum(low, high), np.maximum(low, high)
     flags = {one.kind for one in changes}
+    flags |= {STEP_OR_SLEW} if any(one.may_be_slew for one in changes) else set()
     flags |= {CONTRADICTION} if is_torn else set()
     flags |= {SILENCE} if is_silent else set()
     removed = mismatch_count + sum(regime.mismatch_count for regime in regimes)

@@ -26,7 +26,7 @@ CLOCK_PAIRS = Table(
         Column("drift_ppm", RATIO, "by how much the second clock is faster, on average; missing where bounds leave it open"),
         Column("step_count", COUNT, "places where one of the clocks was set"),
         Column("slew_count", COUNT, "places where the offset moved faster than the clocks usually part"),
-        Column("flags", TEXT, "what does not hold: step, slew, silence, mismatches, contradiction, few, one-way"),
+        Column("flags", TEXT, "what does not hold: step, step-or-slew, slew, silence, mismatches, contradiction, few, one-way"),
         Column("is_contradicted", FLAG, "other pairs show its bounds to be wrong somewhere"),
     ),
     ("first_host", "second_host"),
