@@ -292,10 +292,9 @@ class ClockKnot:
 class ClockFit:
     """One host's clock against the reference: time_ns = captured_ns - offset(captured_ns).
 
-    `knots` is what `on_common_clock` applies: offset and margin are interpolated between knots,
-    and the margin grows beyond them. `offset_ns`, `drift_ppm` and `margin_ns` are the summary at
-    the middle of the host's captures, for reports. A host of quality "one-sided" or "unalignable"
-    has no knots and null figures. `flags` (clocks/curve.py): what does not hold; with any, not "accurate".
+    `knots`: `on_common_clock` interpolates between them. `offset_ns`, `drift_ppm`, `margin_ns`: in the middle of the
+    captures; null, and no knots, if "one-sided" or "unalignable". `flags` (clocks/curve.py): what does not hold; with
+    any, not "accurate". `bracketed` (clocks/stretches.py): when frames bracket it closely; else margins extrapolate.
     """
 
     host: str
@@ -309,6 +308,7 @@ class ClockFit:
     knots: tuple[ClockKnot, ...] = ()
     steps: tuple[ClockStep, ...] = ()
     flags: tuple[str, ...] = ()
+    bracketed: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -12,7 +12,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from evpn_pcap import columns
-from evpn_pcap.clocks import fit_clocks, on_common_clock
+from evpn_pcap.clocks import fit_clocks, is_extrapolated, on_common_clock
+from evpn_pcap.clocks.pairs import Stamps, fit_pair
+from evpn_pcap.clocks.stretches import close_stretches
 from evpn_pcap.decode import decode
 from evpn_pcap.errors import OptionError
 from evpn_pcap.model import FOREVER, ClockFit, ClockKnot, Options, Quality
@@ -343,6 +345,23 @@ def test_offset_and_margin_are_interpolated_and_the_margin_grows_beyond_the_knot
 
     assert (aligned["captured_ns"] - aligned["time_ns"]).tolist() == [100, 100, 150, 200, 200]
     assert aligned["margin_ns"].tolist() == [110, 10, 20, 30, 130]
+
+
+def test_times_that_no_matched_frames_bracket_closely_are_told_to_be_extrapolated():
+    """A stretch needs frames of both directions without a silence; at other times nothing is bracketed."""
+    there, back = np.arange(0, 10_000_000_000, 100_000_000), np.arange(2_000_000_000, 16_000_000_000, 100_000_000)
+    back = back[(back < 5_000_000_000) | (back >= 8_000_000_000)]
+    x = np.concatenate([there, back])
+    order = np.argsort(x, kind="stable")
+    is_upper = (np.arange(len(x)) < len(there))[order]
+    stamps = Stamps(START_NS + x[order], np.where(is_upper, 100_000, -100_000), is_upper)
+
+    ends = close_stretches(fit_pair(0, 1, stamps), stamps) - START_NS
+    fit = ClockFit("b", "a", Quality.ACCURATE, 0, 0, 0.0, 0, 9, bracketed=tuple(map(tuple, ends.tolist())))
+
+    assert ends.tolist() == [[2_000_000_000, 4_900_000_000], [8_000_000_000, 9_900_000_000]]
+    when = np.array([1_999_999_999, 2_000_000_000, 4_900_000_001, 8_500_000_000, 9_900_000_001])
+    assert is_extrapolated(when, fit).tolist() == [True, False, True, False, True]
 
 
 def test_hosts_that_are_not_aligned_keep_their_time_with_an_endless_margin():

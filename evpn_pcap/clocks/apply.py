@@ -40,3 +40,12 @@ def _read(fit: ClockFit, captured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     beyond = np.maximum(local[0] - captured, 0) + np.maximum(captured - local[-1], 0)
     margin = np.ceil(np.interp(x, at, knot_margin.astype(float))).astype(np.int64) - (-beyond // BEYOND_NS_PER_NS)
     return offset, margin
+
+
+def is_extrapolated(captured_ns: np.ndarray, fit: ClockFit) -> np.ndarray:
+    """Return at which times of a host's own clock its margin is an extrapolation: no matched frames bracket them."""
+    ends = np.array(fit.bracketed, np.int64).reshape(-1, 2)
+    if not len(ends):
+        return np.ones(len(captured_ns), bool)
+    at = np.searchsorted(ends[:, 0], captured_ns, side="right") - 1
+    return np.asarray((at < 0) | (captured_ns > ends[np.maximum(at, 0), 1]))

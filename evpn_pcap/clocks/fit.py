@@ -1,6 +1,6 @@
 """ANCHORS and POINTS become one ClockFit a host: how far its clock is ahead of the reference's, how sure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from evpn_pcap.clocks.pair_tables import clock_pairs, clock_traces
 from evpn_pcap.clocks.pairs import PairFit, fit_pair, stamps_of
 from evpn_pcap.clocks.places import locate
 from evpn_pcap.clocks.steps import attribute
+from evpn_pcap.clocks.stretches import Stretch, bracketed, close_stretches
 from evpn_pcap.errors import OptionError
 from evpn_pcap.model import ClockFit, ClockKnot, ClockStep, Quality
 from evpn_pcap.order import PairMargins
@@ -59,13 +60,16 @@ def _compared(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None
         raise OptionError(f"the reference {reference!r} is not a host of these captures ({', '.join(hosts) or 'none'})")
     if not hosts:
         return Alignment((), pair_margins((), None, ()), clock_pairs((), (), set()), clock_traces((), ()))
-    pairs = _fit_pairs(find_matches(locate(anchors, points, hosts)))
+    fitted = _fit_pairs(find_matches(locate(anchors, points, hosts)))
+    pairs, close = [pair for pair, _ in fitted], [rows for _, rows in fitted]
     covered = _covered(points, hosts)
     number = (
         hosts.index(reference) if reference is not None else best_reference(len(hosts), pairs, _rank(points, hosts))
     )
     courses = follow(len(hosts), pairs, number, covered)
     fits = fits_of(hosts, pairs, courses, number, covered)
+    stretches = bracketed(len(hosts), pairs, close, courses, number)
+    fits = tuple(replace(fit, bracketed=_told(fit, rows)) for fit, rows in zip(fits, stretches, strict=True))
     tables = clock_pairs(hosts, pairs, courses.contradicted), clock_traces(hosts, pairs)
     return Alignment(fits, pair_margins(hosts, courses, fits), *tables)
 
@@ -86,8 +90,15 @@ def fits_of(
     )
 
 
-def _fit_pairs(matches: Matches) -> list[PairFit]:
-    """Return what is known of every pair of hosts with frames whose direction is known."""
+def _told(fit: ClockFit, stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
+    """Return the stretches of a fit that are told: the reference's clock is its own measure."""
+    if fit.quality is Quality.REFERENCE:
+        return ((fit.knots[0].local_ns, fit.knots[-1].local_ns),)
+    return stretches if fit.knots else ()
+
+
+def _fit_pairs(matches: Matches) -> list[tuple[PairFit, np.ndarray]]:
+    """Return what is known of every pair of hosts with frames whose direction is known, and where those are close."""
     order = find_order(matches)
     known = np.flatnonzero(order)
     matches, order = matches.take(known), order[known]
@@ -96,9 +107,11 @@ def _fit_pairs(matches: Matches) -> list[PairFit]:
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(matches.a) != 0) | (np.diff(matches.b) != 0)]))
     stops = np.concatenate([starts[1:], [len(known)]])
     return [
-        fit_pair(int(matches.a[start]), int(matches.b[start]), stamps_of(matches.take(rows), order[rows]))
+        (pair, close_stretches(pair, stamps))
         for start, stop in zip(starts, stops, strict=True)
         for rows in (np.arange(start, stop),)
+        for stamps in (stamps_of(matches.take(rows), order[rows]),)
+        for pair in (fit_pair(int(matches.a[start]), int(matches.b[start]), stamps),)
     ]
 
 

@@ -71,6 +71,7 @@ def clock_values(clock: ClockFit) -> dict[str, Any]:
         "anchor_ns": clock.anchor_ns,
         "steps": [{"from_ns": one.from_ns, "to_ns": one.to_ns, "size_ns": one.size_ns} for one in clock.steps],
         "flags": list(clock.flags),
+        "bracketed": [{"from_ns": first, "to_ns": last} for first, last in clock.bracketed],
     }
 
 
