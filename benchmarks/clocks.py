@@ -6,13 +6,15 @@
 Errors are |estimate - truth| in us at random times, median / 99th percentile over all runs of a scenario. "half" is
 half the bracket, "covered" the share of times with the truth inside in the worst run, "open" counts the runs with a
 time that is neither covered nor inside an interval that the fit names (step, slew, silence), and "named" is the share
-of all times that such intervals take. Seeds are fresh unless one is given; runs are spread over all cores.
+of all times that such intervals take. Widths of steps are in mean spacings of frames; "oracle" is the mean for one who
+knows all but the step's time. Seeds are fresh unless one is given; runs are spread over all cores.
 """
 
 import argparse
+import math
 import resource
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,9 +25,24 @@ from evpn_pcap.clocks.fit import fits_of
 from evpn_pcap.clocks.graph import best_reference, follow
 from evpn_pcap.clocks.pairs import PairFit, Stamps, fit_pair
 from evpn_pcap.scale import Runner, runner
-from evpn_pcap.synth.clock_pairs import SCENES, SPAN_NS, START_NS, BarePair, simulate_fabric, simulate_pair
+from evpn_pcap.synth.clock import Clock
+from evpn_pcap.synth.clock_pairs import (
+    FLOOR_NS,
+    JITTER_NS,
+    JITTER_SHAPE,
+    LATE_NS,
+    LATE_SHARE,
+    SCENES,
+    SPAN_NS,
+    START_NS,
+    BarePair,
+    simulate_fabric,
+    simulate_pair,
+)  # fmt: skip
 
 TIMES = 1_000
+STAMP_NS = 2_000  # stamps are cut to a microsecond, at each host
+UNLIKELY = 1_000.0
 Line = tuple[float, float]
 
 
@@ -94,6 +111,7 @@ class Run:
     is_open: bool
     named: float
     widths: list[float] = field(default_factory=list)  # of steps near the true one, in mean spacings of frames
+    least: float = 0.0  # what an oracle makes of the step's width
     steps: int = 0
     inside: int = 0
     false: int = 0
@@ -143,6 +161,43 @@ def count_steps(run: Run, pair: BarePair, fit: PairFit, count: int) -> None:
     run.inside = any(start <= at <= stop for start, stop in near)
     run.false = len(steps) - len(near)
     run.widths = [(stop - start) / (SPAN_NS / count) for start, stop in near]
+    run.least = oracle_ns(pair) / (SPAN_NS / count)
+
+
+def oracle_ns(pair: BarePair) -> float:
+    """Return the width of a step's interval to one who knows all but its time: both clocks, the law of delays of the
+    plain scenarios, and which matches are wrong. Moments UNLIKELY times less likely than the best are left out.
+    """
+    shown = ((pair.a_ns, pair.clock_a), (pair.b_ns, pair.clock_b))
+    moments = [[when(clock, stamps - step) for step in (0, clock.step_ns)] for stamps, clock in shown]
+    old, new = (np.where(pair.is_from_a, 1, -1) * (moments[1][after] - moments[0][after]) for after in (0, 1))
+    unset = moments[1 if pair.clock_a.step_ns else 0][0]
+    is_new = unset - START_NS > max(pair.clock_a.step_after_ns, pair.clock_b.step_after_ns)
+    sent = np.where(is_new, moments[0][1], moments[0][0])
+    delay = np.where(is_new, new, old)
+    right = np.flatnonzero((delay > FLOOR_NS - STAMP_NS) & (delay < FLOOR_NS + LATE_NS + 20 * JITTER_NS))
+    right = right[np.argsort(sent[right], kind="stable")]
+    moment = np.concatenate([[0.0], np.cumsum(likely(old[right]) - likely(new[right]))])
+    best = np.flatnonzero(moment > moment.max() - np.log(UNLIKELY))
+    sent = np.concatenate([[START_NS], sent[right], [START_NS + SPAN_NS]])
+    return float(sent[best[-1] + 1] - sent[best[0]])
+
+
+def when(clock: Clock, shown: np.ndarray) -> np.ndarray:
+    """Return the true time at which a clock that was never set shows this."""
+    clock, true_ns = replace(clock, step_ns=0), shown
+    for _ in range(4):
+        true_ns = true_ns - (clock.reading(true_ns, START_NS) - shown)
+    return true_ns
+
+
+def likely(delay: np.ndarray) -> np.ndarray:
+    """Return how likely delays are (logarithm, each ns) by the law that they are made by."""
+    scale = JITTER_NS / JITTER_SHAPE
+    slow = np.maximum(delay - FLOOR_NS, STAMP_NS) / scale
+    usual = np.exp((JITTER_SHAPE - 1) * np.log(slow) - slow) / math.gamma(JITTER_SHAPE) / scale
+    late = LATE_SHARE / LATE_NS * (delay < FLOOR_NS + LATE_NS)
+    return np.log(np.where(delay > FLOOR_NS - STAMP_NS, usual + late, 0.0) + 1e-30)
 
 
 def words(runs: list[Run], method: str) -> str:
@@ -155,7 +210,8 @@ def compare(run: Runner, scenes: list[str], frames: list[int], seeds: range) -> 
     """Print a line for every scenario and number of frames."""
     head = f"{'scenario':20} {'frames':>6}  {'ours':>12} {'median':>15} {'squares':>15} {'hull':>16}"
     print(
-        f"{head}  {'half':>6} {'covered':>9} {'open':>4} {'named':>6}  steps found/inside/all, false, width mean/median"
+        f"{head}  {'half':>6} {'covered':>9} {'open':>4} {'named':>6}  "
+        "steps found/inside/all, false, width mean/median, oracle"
     )
     for name in scenes:
         for count in frames:
@@ -167,7 +223,8 @@ def compare(run: Runner, scenes: list[str], frames: list[int], seeds: range) -> 
             widths = [width for one in runs for width in one.widths]
             inside, steps, false = (sum(getattr(one, what) for one in runs) for what in ("inside", "steps", "false"))
             seen = f"{sum(bool(one.widths) for one in runs)}/{inside}/{steps}, {false}"
-            width = f", {np.mean(widths):.1f}/{np.median(widths):.1f}" if widths else ""
+            least = [one.least for one in runs]
+            width = f", {np.mean(widths):.1f}/{np.median(widths):.1f}, {np.mean(least):.1f}" if widths else ""
             figures = (
                 f"{np.median([one.half_us for one in runs]):6.1f} {100 * min(one.covered for one in runs):8.2f}%"
                 f" {sum(one.is_open for one in runs):4} {100 * np.mean([one.named for one in runs]):5.1f}%"
