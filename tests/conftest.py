@@ -24,25 +24,20 @@ def pytest_addoption(parser):
     )
 
 
-# Groups, else files: what takes longest comes first, so that the workers of `make test` end together. Real fabrics come
-# before all, test_truth after all: it keeps both cores busy by itself. What is not named takes less than a minute.
+# What takes longest comes first, so that the workers of `make test` end together. Real fabrics come before all,
+# test_truth after all: it keeps both cores busy by itself. What is not named takes less than a minute.
 LONGEST = (
-    *("test_lab", "samples", "test_cli", "test_corpus", "test_readers_agree", "test_reasons", "test_matrix"),
+    *("test_lab", "test_samples", "test_matrix", "test_cli", "test_corpus", "test_readers_agree", "test_reasons"),
     *("test_parts", "test_checks", "test_synth", "test_bgp"),
 )
-LAST = "captures"
+LAST = "test_truth"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist asks for groups
 def pytest_collection_modifyitems(items):
-    """Skip, with the reason printed, what this machine cannot run; let one worker do each file, the longest first.
-
-    Tests that need the same analyses are one group, whatever file they are in: each capture is analyzed once.
-    """
+    """Skip, with the reason printed, what this machine cannot run; put the files that take longest first."""
     places = {name: place for place, name in enumerate(LONGEST)} | {LAST: len(LONGEST) + 1}
-    items.sort(key=lambda item: places.get(_group_of(item), len(LONGEST)))
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
         if item.get_closest_marker("corpus") and not (SHARED / "captures").is_dir():
             item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
         if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):
@@ -50,12 +45,6 @@ def pytest_collection_modifyitems(items):
         lab = item.get_closest_marker("lab")
         if lab is not None and (missing := _lab_lacks(*lab.args)):
             item.add_marker(pytest.mark.skip(reason=f"the lab needs {missing}"))
-
-
-def _group_of(item) -> str:
-    """Return the name of the tests that one worker is to do: as marked, else the file's."""
-    marked = item.get_closest_marker("xdist_group")
-    return marked.args[0] if marked else item.path.stem
 
 
 @cache

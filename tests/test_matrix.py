@@ -42,7 +42,6 @@ def fired(told):
     return Counter(finding.name for finding in told.findings)
 
 
-@pytest.mark.xdist_group("samples")
 def test_each_rule_fires_in_its_own_sample_and_in_no_other(capsys):
     """A finding is in the sample of its name, or in the table of explanations; and every explanation is needed."""
     found = {name: fired(analysis_of(name)) for name in NAMES}
@@ -67,7 +66,6 @@ def _matrix(found):
 
 
 @pytest.mark.corpus
-@pytest.mark.xdist_group("captures")
 @pytest.mark.parametrize("name", [*SCENARIOS, SKEWED])
 def test_rules_keep_silent_on_the_real_fabric(name):
     """On the shared captures of a real fabric the rules say what is wrong there, and nothing else."""

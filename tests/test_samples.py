@@ -21,8 +21,6 @@ from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import Options
 from samples.lab.skew import Clock, read_clocks
 
-pytestmark = pytest.mark.xdist_group("samples")
-
 SAMPLES = Path(__file__).parent.parent / "samples"
 NAMES = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
 WITH_TRUTH = sorted(path.parent.name for path in SAMPLES.glob("*/truth.json"))

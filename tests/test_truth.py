@@ -17,7 +17,7 @@ from evpn_pcap.addresses import mac_number
 from evpn_pcap.model import Analysis, Options
 from tests.conftest import SHARED
 
-pytestmark = [pytest.mark.corpus, pytest.mark.xdist_group("captures")]
+pytestmark = pytest.mark.corpus
 
 SCENARIOS = ("arp-flooded", "arp-learned-then-suppressed", "nd-linklocal-suppressed", "suppression-off")
 SKEWED = "arp-learned-then-suppressed-skewed"
