@@ -146,8 +146,9 @@ def _deeds(clock: Clock, begin_ns: int) -> str:
 
 def _compare_flows(result: ClockScore, with_errors: Analysis, true_clocks: Analysis) -> None:
     """Count the flows whose median one-way delay is another with clock errors, beyond what both margins allow."""
-    both = true_clocks.tables.flows.merge(
-        with_errors.tables.flows, on=list(columns.FLOWS.key), how="inner", suffixes=("", "_there"), validate="1:1"
+    one, other = (_numbered(analysis.tables.flows) for analysis in (true_clocks, with_errors))
+    both = one.merge(
+        other, on=[*columns.FLOWS.key, "number"], how="inner", suffixes=("", "_there"), validate="one_to_one"
     )
     names = ("delay_median_ns", "delay_median_margin_ns")
     both = both.dropna(subset=[name + suffix for name in names for suffix in ("", "_there")])
@@ -167,6 +168,13 @@ def _compare_flows(result: ClockScore, with_errors: Analysis, true_clocks: Analy
             f"flow {row['source_ip']} -> {row['destination_ip']}, {where}: {delay_there[at] / 1000:.1f} us against"
             f" {delay[at] / 1000:.1f} us, {over_ns[at] / 1000:.1f} us beyond the margins"
         )
+
+
+def _numbered(flows: pd.DataFrame) -> pd.DataFrame:
+    """Return flows with the number of each among those of one key: a vantage point that came anew has its own rows."""
+    most_first = flows.sort_values("matched_packet_count", ascending=False, kind="stable")
+    number = most_first.groupby(list(columns.FLOWS.key), dropna=False).cumcount()
+    return flows.assign(number=number.reindex(flows.index))
 
 
 def main() -> None:
