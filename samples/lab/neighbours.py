@@ -27,6 +27,17 @@ class Neighbours:
         index = bisect_right(told, time_ns, key=lambda one: one[0]) - 1
         return told[index][1] if index >= 0 else ""
 
+    def learned(self, host: str, ip: str, mac: str) -> list[int]:
+        """Return when entries with this address and MAC were told of that the host learned itself, in order."""
+        found = [
+            at_ns
+            for (name, _, address), told in self._told.items()
+            if (name, address) == (host, ip)
+            for at_ns, state in told
+            if f"lladdr {mac}" in state and "extern_learn" not in state
+        ]
+        return sorted(found)
+
 
 def _ns(stamp: str) -> int:
     whole, _, micros = stamp.partition(".")

@@ -1,7 +1,9 @@
 """What the program says of a run's routes, against the daemons' own prints and against what taught the VTEPs.
 
 The prints (`show bgp l2vpn evpn route json` of FRR, in evidence/) were taken ten times over a run and around changes.
-Truth of the announcements is `macip_events` in truth.json: when zebra told bgpd, and after which frame.
+Truth of the announcements is `macip_events` in truth.json: when zebra told bgpd, and after which frame, held against
+the kernel's own notices (triggers.py). The UPDATE came onto the wire between bgpd's line that formats it and the first
+line of a receiver that has it: a delay is as far from the true one as it is outside of that span.
 """
 
 import argparse
@@ -18,7 +20,9 @@ import pandas as pd
 import evpn_pcap
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import FOREVER, Analysis, Options
+from samples.lab.neighbours import Neighbours
 from samples.lab.skew import captures_in, read_clocks
+from samples.lab.triggers import Receipts, settled
 
 PRINTED = "-bgp-evpn-route.json"
 SETTLED_NS = 100_000_000  # a VTEP's own table is ahead of its UPDATE by what bgpd waits: 50 ms, here doubled
@@ -103,7 +107,7 @@ def compare(folder: Path) -> Comparison:
     found.counts["outside"] = len(every) - len(prints) - found.counts["given"]
     stamp = _stamp(clocks, analysis.clocks[0].reference if analysis.clocks else "")
     _compare_prints(found, prints, analysis, truth["vteps"], stamp)
-    _compare_causes(found, truth, analysis, clocks, stamp)
+    _compare_causes(found, truth, analysis, clocks, home / "evidence")
     return found
 
 
@@ -213,12 +217,14 @@ def _is_covered(one: Print, analysis: Analysis, clocks: Row) -> bool:
     return bool(firsts) and min(firsts) <= stamp(one.begin_ns) and stamp(one.end_ns) <= max(lasts)
 
 
-def _compare_causes(found: Comparison, truth: Row, analysis: Analysis, clocks: Row, stamp: Stamp) -> None:
+def _compare_causes(found: Comparison, truth: Row, analysis: Analysis, clocks: Row, evidence: Path) -> None:
     """Hold the trigger of each announcement, and its delay, against what the witnesses tell.
 
     `unsent`: no UPDATE of it is in the captures; `unknown`: the witnesses know no trigger; `uncaptured`: no capture
     was there to show it.
     """
+    stamp = _stamp(clocks, analysis.clocks[0].reference if analysis.clocks else "")
+    neighbours, receipts = Neighbours(evidence, truth["vteps"]), Receipts(evidence)
     routes = analysis.tables.routes
     own = routes[
         (routes["receiver_ip"] == routes["sender_ip"]) & (routes["route_type"] == 2) & ~routes["is_preexisting"]
@@ -236,10 +242,13 @@ def _compare_causes(found: Comparison, truth: Row, analysis: Analysis, clocks: R
         if told is None:
             found.counts["unsent"] += 1
             continue
-        if event["trigger"] is None:
+        trigger = settled(event, truth, neighbours)
+        if trigger is None:
             found.counts["unknown"] += 1
             continue
-        word, difference_ns, said = _judge(told, event, packets, anchors, stamp)
+        formatted_ns = _ns(event["update_formatted_t"])
+        wire_ns = formatted_ns, receipts.first(truth["vteps"][event["vtep"]], event["route"], formatted_ns)
+        word, difference_ns, said = _judge(told, trigger, wire_ns, packets, anchors, stamp)
         if word != "right" and not _is_shown(event, truth, analysis, clocks):
             word = "uncaptured"
         found.counts[word] += 1
@@ -248,7 +257,7 @@ def _compare_causes(found: Comparison, truth: Row, analysis: Analysis, clocks: R
             found.counts["late"] += difference_ns > DELAY_NS
         if word in ("wrong", "none") or (word == "right" and difference_ns > DELAY_NS):
             who = f"{event['vtep']} {event['mac']} {event['ip'] or '-'}"
-            found.told.append(f"{word}: {event['t']:.6f} {who}: truth {event['trigger']}, program {said}")
+            found.told.append(f"{word}: {event['t']:.6f} {who}: truth {trigger}, program {said}")
 
 
 def _announcement(event: Row, rows: list[Row], stamp: Stamp) -> Row | None:
@@ -260,9 +269,14 @@ def _announcement(event: Row, rows: list[Row], stamp: Stamp) -> Row | None:
     return min(near, key=lambda one: abs(one["advertised_ns"] - told_ns), default=None)
 
 
-def _judge(row: Row, event: Row, packets: pd.DataFrame, anchors: pd.DataFrame, stamp: Stamp) -> tuple[str, int, str]:
-    """Return right, wrong or none, how far the delay is from the true one, and what the program says."""
-    frame, trigger = row["trigger_frame_id"], event["trigger"]
+def _judge(
+    row: Row, trigger: Row, wire_ns: tuple[int, int], packets: pd.DataFrame, anchors: pd.DataFrame, stamp: Stamp
+) -> tuple[str, int, str]:
+    """Return right, wrong or none, how far the delay is from the true one, and what the program says.
+
+    `wire_ns`: between which moments the UPDATE came onto the wire.
+    """
+    frame = row["trigger_frame_id"]
     if not isinstance(frame, int):
         return "none", 0, "none"
     is_packet = frame in packets.index
@@ -270,10 +284,11 @@ def _judge(row: Row, event: Row, packets: pd.DataFrame, anchors: pd.DataFrame, s
     operation = seen["protocol"] if is_packet else "ordinary"
     operation = OPERATIONS.get((operation, seen["operation"]), operation) if is_packet else operation
     apart_ns = int(seen["time_ns"]) - stamp(trigger["t_ns"])
-    true_delay_ns = _ns(event["update_formatted_t"]) - trigger["t_ns"]
+    delay_ns = int(row["trigger_delay_ns"])
+    early_ns, late_ns = wire_ns[0] - trigger["t_ns"] - delay_ns, delay_ns - (wire_ns[1] - trigger["t_ns"])
     is_right = operation == trigger["op"] and abs(apart_ns) <= SAME_FRAME_NS + int(seen["margin_ns"])
-    words = f"{operation} {apart_ns / 1e6:+.3f} ms from it, delay {row['trigger_delay_ns'] / 1e6:.3f} ms"
-    return "right" if is_right else "wrong", abs(int(row["trigger_delay_ns"]) - true_delay_ns), words
+    words = f"{operation} {apart_ns / 1e6:+.3f} ms from it, delay {delay_ns / 1e6:.3f} ms"
+    return "right" if is_right else "wrong", max(0, early_ns, late_ns), words
 
 
 def _is_shown(event: Row, truth: Row, analysis: Analysis, clocks: Row) -> bool:

@@ -14,11 +14,11 @@ from samples.lab.neighbours import Neighbours
 from samples.lab.routing import address
 from samples.lab.story import Scenario
 from samples.lab.tracing import Journeys, Sighting
+from samples.lab.triggers import TRIGGER_NS, notice_ns, trigger
 from samples.lab.witness import Deed, Witnesses
 from samples.lab.witness.reading import UNSPECIFIED
 from samples.lab.world import World
 
-TRIGGER_NS = 20_000_000  # from the frame to the kernel's notice to zebra
 REQUESTS = ("arp-request", "ns")
 Row = dict[str, Any]
 
@@ -242,14 +242,16 @@ class _Truth:
         return sorted(rows, key=lambda row: row["t_ns"])
 
     def _trigger(self, vtep: str, one: updates.Macip) -> Row | None:
-        """Return the frame after which the VTEP told of an address: the last one that came in and names it."""
-        for seen in reversed(self.journeys.entered(vtep, one.time_ns - TRIGGER_NS, one.time_ns)):
-            frame = seen.frame
-            told = frame.target_ip if frame.name == "na" else frame.sender_ip
-            if frame.source_mac == one.mac and (not one.ip or told == one.ip):
-                row = {"op": frame.name, "target": frame.target_ip or None, "l2dst": frame.destination_mac}
-                return _times(seen.time_ns) | row | {"interface": seen.interface}
-        return None
+        """Return the frame after which the VTEP told of an address, of those that came in and name it."""
+        heard_ns = notice_ns(self.neighbours, vtep, one.mac, one.ip, one.time_ns) if one.ip else one.time_ns
+        rows = [
+            _times(seen.time_ns)
+            | {"op": seen.frame.name, "target": seen.frame.target_ip or None, "l2dst": seen.frame.destination_mac}
+            | {"interface": seen.interface}
+            for seen in self.journeys.entered(vtep, one.time_ns - TRIGGER_NS, one.time_ns)
+            if seen.frame.source_mac == one.mac and one.ip in ("", _told_ip(seen))
+        ]
+        return trigger(rows, one.ip, heard_ns, one.time_ns)
 
     def _driven(self, deed: Deed, resolutions: list[Row]) -> Row:
         begin_ns, end_ns = deed.details["t_ns"], deed.details["end_ns"]
@@ -316,6 +318,10 @@ class _Truth:
 
     def _is_held(self, vtep: str, vni: int, ip: str, time_ns: int) -> bool:
         return any(begin <= time_ns < end for begin, end in self.held.get((vtep, vni, ip), ()))
+
+
+def _told_ip(seen: Sighting) -> str:
+    return seen.frame.target_ip if seen.frame.name == "na" else seen.frame.sender_ip
 
 
 def _changes(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

@@ -46,7 +46,7 @@ def read_log(host: str, path: Path) -> tuple[list[Macip], list[Update]]:
         stamp = STAMP.match(line)
         if stamp is None:
             continue
-        time_ns = _ns(stamp)
+        time_ns = stamp_ns(stamp)
         if found := MACIP.search(line):
             macips.append(_macip(time_ns, host, line, found))
         elif found := UPDATE.search(line):
@@ -78,7 +78,8 @@ def held(macips: Iterable[Macip]) -> dict[tuple[str, int, str], list[tuple[int, 
     return spans
 
 
-def _ns(stamp: re.Match[str]) -> int:
+def stamp_ns(stamp: re.Match[str]) -> int:
+    """Return the time of a line of FRR's log that STAMP matched."""
     year, month, day, hour, minute, second, micros = (int(part) for part in stamp.groups())
     whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     return int(whole.timestamp()) * 1_000_000_000 + micros * 1000
