@@ -575,11 +575,35 @@ def test_no_trigger(frames):
     assert caused([advertise(T)], *frames)["trigger_frame_id"].isna().all()
 
 
-def test_an_earlier_frame_that_taught_nothing_is_no_trigger():
-    """Of frames of one kind, one shortly before the UPDATE made the VTEP announce the address, no earlier one."""
-    own = caused([advertise(T)], heard(T - 300_000_000), heard(T - 50_000_000, "10.2.1.9"))
+@pytest.mark.parametrize(("gone_ns", "delay_ns"), [(T - 2 * SECOND, 300_000_000), (T - 100_000_000, 50_000_000)])
+def test_a_frame_that_taught_nothing_is_no_trigger(gone_ns, delay_ns):
+    """The first frame to the VTEP made it announce the address; none while another VTEP's route for it was in force."""
+    other = {**BACK, "rd": "192.168.16.2:2", "next_hop": BOB}
+    told = [advertise(T - 3 * SECOND, **other), withdraw(gone_ns, **BACK, rd="192.168.16.2:2"), advertise(T)]
+    own = caused(told, heard(T - 300_000_000), heard(T - 50_000_000), answered(T - 49_000_000, "10.2.1.1", SVI_MAC))
 
-    assert own["trigger_delay_ns"].tolist() == [50_000_000]
+    assert own[own["sender_ip"] == ALICE]["trigger_delay_ns"].tolist() == [delay_ns]
+
+
+def test_an_answer_by_proxy_is_no_trigger():
+    """While a VTEP holds another's route for an address, an answer for it to its own machine is its own."""
+    other = {**BACK, "rd": "192.168.16.2:2", "next_hop": BOB}
+    told = [advertise(T - 3 * SECOND, **other), advertise(T, ip=None)]
+    asks = heard(T - 301_000_000, ROUTE["ip"], source_mac=OTHER_MAC, requester_ip="10.2.1.12")
+    proxied = {**answered(T - 300_000_000, ROUTE["ip"], MAC), "destination_mac": OTHER_MAC}
+    own = caused([*told, advertise(T, mac=OTHER_MAC, ip=None)], asks, proxied, heard(T - 50_000_000, "10.2.1.9"))
+
+    assert own[(own["sender_ip"] == ALICE) & (own["mac"] == MAC)]["trigger_delay_ns"].tolist() == [50_000_000]
+
+
+def test_a_mac_that_was_heard_long_before_has_no_trigger():
+    """What a MAC sends teaches the bridge once: its first frame is the trigger, if that came within a second."""
+    told = [advertise(T, ip=None)]
+
+    first, again = caused(told, heard(T - 400_000_000), heard(T - 9)), caused(told, heard(T - 2 * SECOND), heard(T - 9))
+
+    assert first["trigger_delay_ns"].tolist() == [400_000_000]
+    assert again["trigger_frame_id"].isna().tolist() == [True]
 
 
 def test_a_new_sessions_table_has_no_triggers():

@@ -68,7 +68,7 @@ def with_causes(
     """
     own = own_address_routes(routes)
     frames = access_frames(events, anchors, points, own["mac"].unique())
-    triggers = find_triggers(own, sessions, frames, events, points)
+    triggers = find_triggers(routes, own, sessions, frames, events, points)
     reasons = withdraw_reasons(routes, own, frames, events, snapshots)
     return columns.ROUTES.build({**routes, **triggers.reindex(routes.index), **reasons})
 
