@@ -61,7 +61,7 @@ def analyze_decoded(
     snapshots = with_agreement(printed, routes, sessions, covered)
     routes = with_causes(routes, sessions, events, anchors, points, snapshots)
     flows = find_flows(anchors, covered, alignment.margins)
-    resolutions = resolve(events, covered, anchors, routes, sessions, snapshots, options)
+    resolutions = resolve(events, covered, anchors, routes, sessions, snapshots, alignment.margins, options)
     aftermaths = find_aftermaths(resolutions, events, anchors, points)
 
     flood_costs = find_flood_costs(resolutions, packets, anchors, points, interfaces)

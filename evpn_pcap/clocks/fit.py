@@ -13,6 +13,7 @@ from evpn_pcap.clocks.matching import Matches, find_matches
 from evpn_pcap.clocks.pair_tables import clock_pairs, clock_traces
 from evpn_pcap.clocks.pairs import PairFit, fit_pair, stamps_of
 from evpn_pcap.clocks.places import locate
+from evpn_pcap.clocks.repeats import told_apart
 from evpn_pcap.clocks.steps import attribute
 from evpn_pcap.clocks.stretches import Stretch, bracketed, close_stretches
 from evpn_pcap.errors import OptionError
@@ -60,14 +61,22 @@ def _compared(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None
         raise OptionError(f"the reference {reference!r} is not a host of these captures ({', '.join(hosts) or 'none'})")
     if not hosts:
         return Alignment((), pair_margins((), None, ()), clock_pairs((), (), set()), clock_traces((), ()))
-    fitted = _fit_pairs(find_matches(locate(anchors, points, hosts)))
-    pairs, close = [pair for pair, _ in fitted], [rows for _, rows in fitted]
-    covered = _covered(points, hosts)
-    number = (
-        hosts.index(reference) if reference is not None else best_reference(len(hosts), pairs, _rank(points, hosts))
-    )
-    courses = follow(len(hosts), pairs, number, covered)
-    fits = fits_of(hosts, pairs, courses, number, covered)
+    covered, rank = _covered(points, hosts), _rank(points, hosts)
+
+    def follow_all(pairs: list[PairFit]) -> tuple[int, Courses, tuple[ClockFit, ...]]:
+        number = hosts.index(reference) if reference is not None else best_reference(len(hosts), pairs, rank)
+        courses = follow(len(hosts), pairs, number, covered)
+        return number, courses, fits_of(hosts, pairs, courses, number, covered)
+
+    located = locate(anchors, points, hosts)
+    matches = find_matches(located)
+    found = _fit_pairs(matches)
+    number, courses, fits = follow_all([pair for pair, _ in found.values()])
+    more = find_matches(told_apart(located, fits, [pair for pair, _ in found.values()]))
+    if len(more.a):  # frames sent again and again, which only known clocks tell apart
+        found = dict(sorted((found | _fit_pairs(matches.gaining(more))).items()))
+        number, courses, fits = follow_all([pair for pair, _ in found.values()])
+    pairs, close = [pair for pair, _ in found.values()], [rows for _, rows in found.values()]
     stretches = bracketed(len(hosts), pairs, close, courses, number)
     fits = tuple(replace(fit, bracketed=_told(fit, rows)) for fit, rows in zip(fits, stretches, strict=True))
     tables = clock_pairs(hosts, pairs, courses.contradicted), clock_traces(hosts, pairs)
@@ -97,22 +106,22 @@ def _told(fit: ClockFit, stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
     return stretches if fit.knots else ()
 
 
-def _fit_pairs(matches: Matches) -> list[tuple[PairFit, np.ndarray]]:
+def _fit_pairs(matches: Matches) -> dict[tuple[int, int], tuple[PairFit, np.ndarray]]:
     """Return what is known of every pair of hosts with frames whose direction is known, and where those are close."""
     order = find_order(matches)
     known = np.flatnonzero(order)
     matches, order = matches.take(known), order[known]
     if not len(known):
-        return []
+        return {}
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(matches.a) != 0) | (np.diff(matches.b) != 0)]))
     stops = np.concatenate([starts[1:], [len(known)]])
-    return [
-        (pair, close_stretches(pair, stamps))
+    return {
+        (pair.a, pair.b): (pair, close_stretches(pair, stamps))
         for start, stop in zip(starts, stops, strict=True)
         for rows in (np.arange(start, stop),)
         for stamps in (stamps_of(matches.take(rows), order[rows]),)
         for pair in (fit_pair(int(matches.a[start]), int(matches.b[start]), stamps),)
-    ]
+    }
 
 
 def _covered(points: pd.DataFrame, hosts: tuple[str, ...]) -> list[Covered]:

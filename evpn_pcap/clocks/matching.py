@@ -44,6 +44,14 @@ class Matches:
         """Return the matches that `rows` (a mask or positions) selects."""
         return Matches(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    def gaining(self, more: "Matches") -> "Matches":
+        """Return those of the pairs of hosts that `more` has matches of, together with these."""
+        most = 1 + max(self.b.max(initial=0), more.b.max(initial=0))
+        own = self.take(np.flatnonzero(np.isin(self.a * most + self.b, more.a * most + more.b)))
+        columns = ((getattr(own, field.name), getattr(more, field.name)) for field in fields(self))
+        both = Matches(*(np.concatenate(column) for column in columns))
+        return both.take(np.lexsort((both.first_a_ns, both.b, both.a)))
+
 
 def find_matches(sightings: pd.DataFrame) -> Matches:
     """Return every frame that two hosts saw, once for each pair of hosts.

@@ -12,7 +12,7 @@ from evpn_pcap.clocks.curve import Curve
 from evpn_pcap.clocks.few import fit_few
 from evpn_pcap.clocks.many import fit_many
 from evpn_pcap.clocks.matching import Matches
-from evpn_pcap.clocks.unsteady import unsteady
+from evpn_pcap.clocks.unsteady import slewing_beyond, unsteady
 
 SAMPLE_COUNT = 600  # frames of a pair that are kept to be looked at
 
@@ -78,5 +78,7 @@ def fit_pair(a: int, b: int, stamps: Stamps) -> PairFit:
         x, y = (stamps.x_ns - base_x).astype(float), (stamps.y_ns - base_y).astype(float)
         found = fit_many(x * 1e-9, y * 1e-3, stamps.is_upper)
         curve = found.scaled(1e9, 1e3) if found else fit_few(x, y, stamps.is_upper)
-        loose = unsteady(curve, x, y, stamps.is_upper) if curve else None
+        if curve:
+            loose = unsteady(curve, x, y, stamps.is_upper)
+            curve = slewing_beyond(curve, x, stamps.is_upper)
     return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count, stamps.thinned(SAMPLE_COUNT), loose)

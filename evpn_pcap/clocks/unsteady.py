@@ -45,6 +45,21 @@ def unsteady(curve: Curve, x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -
     return _spanning(curve, knots, -low, high)
 
 
+def slewing_beyond(curve: Curve, x: np.ndarray, is_upper: np.ndarray) -> Curve:
+    """Return the curve with bounds that allow for a slew where no frames of their direction are left to show it.
+
+    Each bound is carried before its first frame and after its last one; there nothing contradicts it, whatever the
+    clocks do, so it widens by SLEW_RATE, however steady the frames between seem. x in ns, in order.
+    """
+    bounds = {}
+    ends = [x[rows][[0, -1]] for rows in (is_upper, ~is_upper)]
+    knots = np.unique(np.concatenate([curve.x, *ends]))
+    for name, (first, last), sign in zip(("high", "low"), ends, (1, -1), strict=True):
+        beyond = np.maximum(np.maximum(first - knots, knots - last), 0)
+        bounds[name] = np.interp(knots, curve.x, getattr(curve, name)) + sign * SLEW_RATE * beyond
+    return replace(curve, x=knots, estimate=np.interp(knots, curve.x, curve.estimate), **bounds)
+
+
 @dataclass(frozen=True, slots=True)
 class _Groups:
     """Frames close in time: from when to when, the least upper bound and the greatest lower one (negated)."""

@@ -17,7 +17,7 @@ from evpn_pcap.flows.places import FIVE, describe, one_a_place, with_places
 from evpn_pcap.flows.silent import silent_places
 from evpn_pcap.order import PairMargins
 
-SEEN = ["time_ns", "margin_ns", "host"]
+SEEN = ["time_ns", "margin_ns", "host", "captured_ns"]
 OF_FRAME = ["anchor_key", "destination_mac", "sample_level", "length_bytes", "sequence", "payload_bytes"]
 
 
@@ -71,7 +71,9 @@ def _sent(steps: pd.DataFrame, frames: pd.DataFrame, margins: PairMargins) -> tu
     is_matched = row.notna().to_numpy()
     there = frames.iloc[row[is_matched].astype("int64")]
     matched = begun[is_matched].assign(**{f"{name}_b": there[name].array for name in SEEN})
-    delay_ns = matched["time_ns_b"] - matched["time_ns_a"]
+    is_one_host = matched["host_a"] == matched["host_b"]  # its own clock measures, without what a fit makes of it
+    own_ns, common_ns = (matched[f"{name}_b"] - matched[f"{name}_a"] for name in ("captured_ns", "time_ns"))
+    delay_ns = own_ns.where(is_one_host, common_ns)
     return matched.assign(delay_ns=delay_ns, doubt_ns=doubts(matched, margins)), begun[~is_matched]
 
 

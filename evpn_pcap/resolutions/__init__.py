@@ -8,11 +8,11 @@ import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.model import Kind, Options, Outcome, Role, RouteState
-from evpn_pcap.resolutions import aftermath, answers, context, details, evidence, kernel, placement, reasons
+from evpn_pcap.order import PairMargins
+from evpn_pcap.resolutions import aftermath, answers, context, details, echoes, evidence, kernel, placement, reasons
 from evpn_pcap.resolutions.rows import Rows, find_rows
 
 FRAMES_SHOWN_COUNT = 12  # of the first request and of the first answer, each
-CLOCKS_APART_NS = 3_600_000_000_000  # machines that work together have clocks less than this apart
 
 
 def resolve(
@@ -22,13 +22,15 @@ def resolve(
     routes: pd.DataFrame,
     sessions: pd.DataFrame,
     snapshots: pd.DataFrame,
+    margins: PairMargins,
     options: Options,
 ) -> pd.DataFrame:
     """Return RESOLUTIONS: each request and its retries, with outcome, reason and evidence.
 
     Reads EVENTS; POINTS with first_time_ns, last_time_ns and point_margin_ns, its coverage on the
-    common clock; ANCHORS and SNAPSHOTS with time_ns and margin_ns; ROUTES; SESSIONS. `options`
-    restricts the rows to VNIs and times, and states gateways and places. Rows are in order of time.
+    common clock; ANCHORS and SNAPSHOTS with time_ns and margin_ns; ROUTES; SESSIONS. `margins` bound
+    by how much the difference of two hosts' times may be wrong. `options` restricts the rows to VNIs
+    and times, and states gateways and places. Rows are in order of time.
     """
     if not events["kind"].notna().any():
         return columns.RESOLUTIONS.empty()
@@ -40,8 +42,8 @@ def resolve(
     own = evidence.own_hosts(points)
 
     gone = evidence.beyond(requests, rows, own, answers.missing_at_target(requests, told, rows["target_mac"]), places)
-    seen = evidence.witnesses(rows, points, own, places)
-    asked_back = evidence.asks_back(rows, requests)
+    seen = evidence.witnesses(rows, requests, points, own, places, margins)
+    asked_back = evidence.asks_back(rows, requests, margins)
     heard = seen.loc[seen["is_ingress"] & seen["proves"], "row_id"]
     gone = gone[~(gone["is_by_place"] & gone["row_id"].isin(heard))]  # no copy left, so the place is on the same VTEP
     rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]), is_visible=evidence.answer_visible(requests, rows, own))
@@ -58,7 +60,7 @@ def resolve(
         ),
         assumptions=_assumptions(rows, gone, seen, asked_back),
     )
-    rows = rows.join(context.route_states(rows, routes))
+    rows = rows.join(context.route_states(rows, requests, routes, points, margins))
     rows = rows.assign(assumptions=_with_prints(rows, printed))
     rows = rows.join(kernel.kernel_facts(rows, snapshots, points, options))
     rows = rows.assign(reason=reasons.reasons(rows))
@@ -72,7 +74,7 @@ def resolve(
         **_copies(rows, requests),
         frame_ids=_frames(rows, requests, told, gone),
     )
-    return _built(_selected(_without_echoes(rows), options))
+    return _built(_selected(echoes.without_echoes(rows), options))
 
 
 def _with_basics(
@@ -195,31 +197,6 @@ def _frames(rows: pd.DataFrame, requests: pd.DataFrame, told: pd.DataFrame, gone
     ]
     proof = pd.concat(parts).drop_duplicates(["row_id", "frame_id"]).sort_values(["time_ns", "frame_id"], kind="stable")
     return proof.groupby("row_id")["frame_id"].agg(tuple).reindex(rows.index)
-
-
-def _without_echoes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without those that a host which is not aligned shows, and that another shows too.
-
-    Such a host's sightings cannot be brought together with the others', so the same requests would
-    stand twice. Within an hour, which the clocks of machines that work together seldom differ by,
-    they are left out where others show at least as many of them, with an outcome that says no less.
-    """
-    key = ["kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
-    told = rows.assign(is_decided=rows["outcome"] != Outcome.UNDECIDED, position=np.arange(len(rows)))
-    told = told.assign(count=told.groupby(["clock", *key], dropna=False)["position"].transform("size"))
-    doubtful = told.loc[told["clock"] != "", ["position", "clock", "time_ns", "outcome", "is_decided", "count", *key]]
-    pairs = doubtful.merge(
-        told[["clock", "time_ns", "outcome", "is_decided", "count", *key]],
-        on=key, how="inner", suffixes=("", "_other"), validate="many_to_many",
-    )  # fmt: skip
-    is_near = (pairs["time_ns"] - pairs["time_ns_other"]).abs() < CLOCKS_APART_NS
-    says_as_much = ~pairs["is_decided"] | (pairs["outcome"] == pairs["outcome_other"])
-    more = (pairs["count_other"] > pairs["count"]) | (
-        (pairs["count_other"] == pairs["count"]) & (pairs["clock_other"] < pairs["clock"])
-    )
-    has_all = pairs["clock_other"].eq("") & (pairs["count_other"] >= pairs["count"])
-    shown = pairs[(pairs["clock"] != pairs["clock_other"]) & is_near & says_as_much & (more | has_all)]
-    return rows[~told["position"].isin(shown["position"]).to_numpy()]
 
 
 def _selected(rows: pd.DataFrame, options: Options) -> pd.DataFrame:

@@ -3,24 +3,31 @@
 import numpy as np
 import pandas as pd
 
+from evpn_pcap.addresses import capture_of
 from evpn_pcap.model import FOREVER, Role, RouteEffect, RouteState
-from evpn_pcap.order import AFTER, BEFORE, TOO_CLOSE, order
+from evpn_pcap.order import AFTER, BEFORE, TOO_CLOSE, PairMargins, order, order_within
+from evpn_pcap.resolutions.sighted import as_seen_at
 
 EFFECT_NS = 1_000_000_000  # trigger to UPDATE takes about 50 ms (domain.md, section 8)
 PRINT_NS = 60_000_000_000  # a print this long before still tells the table, if nothing tells of a change
 WELL_BEFORE_NS = 2_000_000_000  # a route in force for longer had time to reach the kernel
 
 
-def route_states(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
+def route_states(
+    rows: pd.DataFrame, requests: pd.DataFrame, routes: pd.DataFrame, points: pd.DataFrame, margins: PairMargins
+) -> pd.DataFrame:
     """Return, per row, `route_state` at the ingress VTEP when asked, and whether the route was in force `well_before`.
 
     "Not in force" needs a table known whole (`is_table_whole`). A route that the VTEP does not import has no
-    effect there, and is not in force.
+    effect there, and is not in force. Where the host that saw the UPDATE saw the requests as well, its own clock
+    tells which came first.
     """
-    asked = rows.reset_index()[["row_id", "ingress_vtep", "target_ip", "target_mac", "vni", "time_ns", "margin_ns"]]
+    names = ["row_id", "ingress_vtep", "target_ip", "target_mac", "vni", "time_ns", "last_request_ns", "margin_ns"]
+    asked = rows.reset_index()[[*names, "host", "request_count"]]
     is_imported = routes["is_imported"].fillna(value=True).astype(bool)
     told = routes[(routes["route_type"] == 2) & routes["ip"].notna() & is_imported]
-    told = told[["receiver_ip", "ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns"]]
+    names = ["receiver_ip", "ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns"]
+    told = told[names].assign(**_hosts_of(told["frame_ids"], points))
     pairs = asked.merge(
         told,
         left_on=["ingress_vtep", "target_ip"],
@@ -32,16 +39,11 @@ def route_states(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     fits = ((pairs["vni"] == pairs["vni_route"]) | pairs["vni"].isna()).fillna(value=False)
     same_mac = ((pairs["mac"] == pairs["target_mac"]) | pairs["target_mac"].isna()).fillna(value=False)
     pairs = pairs[fits & same_mac & (pairs["margin_ns"] != FOREVER) & (pairs["margin_ns_route"] != FOREVER)]
-    begun = order(pairs["advertised_ns"], pairs["margin_ns_route"], pairs["time_ns"], pairs["margin_ns"])
-    ended = order(
-        pairs["withdrawn_ns"].clip(upper=FOREVER // 2),
-        pairs["withdraw_margin_ns"],
-        pairs["time_ns"],
-        pairs["margin_ns"],
-    )
-    early = order(
-        pairs["advertised_ns"] + WELL_BEFORE_NS, pairs["margin_ns_route"], pairs["time_ns"], pairs["margin_ns"]
-    )
+    begun = _order(pairs, requests, margins, "begin_host", pairs["advertised_ns"], pairs["margin_ns_route"])
+    end_ns = pairs["withdrawn_ns"].clip(upper=FOREVER // 2)
+    ended = _order(pairs, requests, margins, "end_host", end_ns, pairs["withdraw_margin_ns"])
+    settled_ns = pairs["advertised_ns"] + WELL_BEFORE_NS
+    early = _order(pairs, requests, margins, "begin_host", settled_ns, pairs["margin_ns_route"])
     holds = (begun == BEFORE) & (ended == AFTER)
     close = ~holds & (begun != AFTER) & (ended != BEFORE) & ((begun == TOO_CLOSE) | (ended == TOO_CLOSE))
     is_held = rows.index.isin(pairs.loc[holds, "row_id"])
@@ -53,6 +55,32 @@ def route_states(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     )
     well_before = rows.index.isin(pairs.loc[holds & (early == BEFORE), "row_id"])
     return pd.DataFrame({"route_state": state, "well_before": well_before}, index=rows.index)
+
+
+def _hosts_of(frame_ids: pd.Series, points: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return which host saw each route's first and its last UPDATE; missing for those that only prints tell of."""
+    captures = points[["capture_ids", "host"]].explode("capture_ids").drop_duplicates("capture_ids")
+    host = pd.Series(captures["host"].to_numpy(object), index=captures["capture_ids"].to_numpy(object))
+    found = {}
+    for name, position in (("begin_host", 0), ("end_host", -1)):
+        frames = pd.Series([one[position] if one else -1 for one in frame_ids], index=frame_ids.index, dtype="int64")
+        found[name] = capture_of(frames).map(host).where(frames >= 0).astype("str")
+    return found
+
+
+def _order(
+    pairs: pd.DataFrame,
+    requests: pd.DataFrame,
+    margins: PairMargins,
+    seen_by: str,
+    told_ns: pd.Series,
+    told_margin_ns: pd.Series,
+) -> np.ndarray:
+    """Return whether what a host (column `seen_by`) was told came before the row's first request."""
+    asked = as_seen_at(pairs.assign(host_there=pairs[seen_by]), requests)
+    request = asked["request_host"], asked["time_ns"], asked["margin_ns"]
+    doubt_ns = margins.doubt(pairs[seen_by], told_ns, told_margin_ns, *request)
+    return order_within(told_ns, asked["time_ns"], doubt_ns)
 
 
 def are_tables_whole(rows: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:

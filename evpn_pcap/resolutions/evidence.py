@@ -4,11 +4,13 @@ Presence proves. Absence proves only at a vantage point that would have seen a c
 moment, lost nothing, has shown such frames, and is on the path (domain.md, section 3).
 """
 
+import numpy as np
 import pandas as pd
 
 from evpn_pcap.model import FOREVER, Kind, Role
-from evpn_pcap.order import AFTER, BEFORE, order
+from evpn_pcap.order import AFTER, BEFORE, PairMargins, order_within
 from evpn_pcap.resolutions.placement import Placement, vtep_of
+from evpn_pcap.resolutions.sighted import as_seen_at
 
 TRAVEL_NS = 10_000_000  # a copy arrives within this time, or it is not this request's
 ASK_BACK_NS = 100_000_000  # later its neighbour table may have been emptied
@@ -106,21 +108,29 @@ def _pairs(left: pd.Series, right: pd.Series) -> pd.Series:
     return left.astype("str") + " " + right.astype("str")
 
 
-def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, placement: Placement) -> pd.DataFrame:
+def witnesses(
+    rows: pd.DataFrame,
+    requests: pd.DataFrame,
+    points: pd.DataFrame,
+    own: pd.DataFrame,
+    placement: Placement,
+    margins: PairMargins,
+) -> pd.DataFrame:
     """Return, per row and vantage point that a copy would have passed, whether it would have been seen there.
 
     One row per row_id and point_id on the path: `covers` (its capture covers every request of the
-    row, less both margins), `is_aligned`, `proves` (covers, lost nothing and cut nothing that is read),
-    `assumption`, `rank` (the smaller, the nearer to the ingress VTEP). Absence there proves that nothing went beyond.
+    row, less the doubt between both clocks), `is_aligned`, `proves` (covers, lost nothing and cut nothing that is
+    read), `assumption`, `rank` (the smaller, the nearer to the ingress VTEP). Absence there proves that nothing went
+    beyond. A host that saw the requests itself, at another point, needs no other clock than its own.
     """
     shown = points[points["shows_arp"] | points["shows_nd"] | points["shows_vxlan"]]
     asked = rows.reset_index()[
         [
             *("row_id", "kind", "protocol", "time_ns", "last_request_ns", "margin_ns", "host", "requester_mac"),
-            *("ingress_vtep", "destination_mac", "vni"),
+            *("ingress_vtep", "destination_mac", "vni", "request_count"),
         ]
     ]
-    pairs = asked.merge(shown, how="cross", suffixes=("", "_there"))
+    pairs = as_seen_at(asked.merge(shown, how="cross", suffixes=("", "_there")), requests)
     pairs = pairs.assign(station_vtep=vtep_of(pairs["station_mac"], pairs["time_ns"], placement))
     shows_class = pairs["shows_arp"].where(pairs["protocol"] == "arp", pairs["shows_nd"]).astype(bool)
 
@@ -153,7 +163,7 @@ def witnesses(rows: pd.DataFrame, points: pd.DataFrame, own: pd.DataFrame, place
         assumption=text.where(is_link & ~is_known & ~is_underlay, ""),
         is_ingress=is_ingress.fillna(value=False).astype(bool),
     )[on_path.fillna(value=False).astype(bool)]
-    return _with_coverage(found)
+    return _with_coverage(found, margins)
 
 
 def _has_shown_tunnel(pairs: pd.DataFrame, tunnels: pd.DataFrame) -> pd.Series:
@@ -173,21 +183,26 @@ def _has_shown_tunnel(pairs: pd.DataFrame, tunnels: pd.DataFrame) -> pd.Series:
     return (has | found["vni"].isna()).set_axis(pairs.index)
 
 
-def _with_coverage(found: pd.DataFrame) -> pd.DataFrame:
+def _with_coverage(found: pd.DataFrame, margins: PairMargins) -> pd.DataFrame:
     """Return the pairs with is_aligned, covers and proves."""
-    same_host = found["host"] == found["host_there"]
-    aligned = same_host | ((found["margin_ns"] != FOREVER) & (found["point_margin_ns"] != FOREVER))
-    row_margin = found["margin_ns"].where(aligned & ~same_host, 0)
-    point_margin = found["point_margin_ns"].where(aligned & ~same_host, 0)
-    begins = order(found["first_time_ns"], point_margin, found["time_ns"], row_margin)
-    ends = order(found["last_time_ns"], point_margin, found["last_request_ns"] + TRAVEL_NS, row_margin)
+    there = found["host_there"], found["point_margin_ns"]
+    asked = found["request_host"], found["margin_ns"]
+    last_ns = found["last_request_ns"] + TRAVEL_NS
+
+    def doubt(point_ns: pd.Series, request_ns: pd.Series) -> np.ndarray:
+        return margins.doubt(there[0], point_ns, there[1], asked[0], request_ns, asked[1])
+
+    begins = order_within(found["first_time_ns"], found["time_ns"], doubt(found["first_time_ns"], found["time_ns"]))
+    ends = order_within(found["last_time_ns"], last_ns, doubt(found["last_time_ns"], last_ns))
+    is_own = found["request_host"] == found["host_there"]
+    aligned = is_own | ((found["margin_ns"] != FOREVER) & (found["point_margin_ns"] != FOREVER))
     covers = aligned & (begins == BEFORE) & (ends == AFTER)
     lost = found["dropped_count"].fillna(0).astype("int64") > 0
     cut = found["cuts_arp"].where(found["protocol"] == "arp", found["cuts_nd"]).astype(bool)
     return found.assign(is_aligned=aligned, covers=covers, is_cut=cut, proves=covers & ~lost & ~cut)
 
 
-def asks_back(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Index:
+def asks_back(rows: pd.DataFrame, requests: pd.DataFrame, margins: PairMargins) -> pd.Index:
     """Return rows whose target, seen on its own link, soon asked for the requester's address itself.
 
     Whoever receives a request takes the asker's address from it (RFC 826, packet reception; RFC
@@ -209,7 +224,11 @@ def asks_back(rows: pd.DataFrame, requests: pd.DataFrame) -> pd.Index:
     pairs = asked.merge(
         back, on=["protocol", "requester_ip", "target_ip"], how="inner", suffixes=("", "_back"), validate="many_to_many"
     )
-    after = order(pairs["last_request_ns"], pairs["margin_ns"], pairs["time_ns"], pairs["margin_ns_back"]) == BEFORE
+    doubt_ns = margins.doubt(
+        *(pairs[name] for name in ("host", "last_request_ns", "margin_ns")),
+        *(pairs[name] for name in ("host_back", "time_ns", "margin_ns_back")),
+    )
+    after = order_within(pairs["last_request_ns"], pairs["time_ns"], doubt_ns) == BEFORE
     soon = pairs["time_ns"] - pairs["last_request_ns"] < ASK_BACK_NS
     shown = _pairs(pairs["row_id"], pairs["host_back"]).isin(_pairs(requests["row_id"], requests["host"]))
     return pd.Index(pairs.loc[after & soon & ~shown, "row_id"].unique())

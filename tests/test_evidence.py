@@ -1,0 +1,107 @@
+"""Which request came first is asked of the clock that knows it best: the witness's own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import evpn_pcap
+from evpn_pcap import synth
+from evpn_pcap.model import Options
+from evpn_pcap.order import PairMargins
+from evpn_pcap.resolutions import resolve
+from evpn_pcap.resolutions.echoes import without_echoes
+from evpn_pcap.resolutions.sighted import as_seen_at
+
+DOUBT_NS = 2_000_000_000
+DAY_NS = 86_400_000_000_000
+S_NS = 1_000_000_000
+HOSTS = ("pve1", "pve2", "pve3", "vm1", "vm2")
+NOTHING_KNOWN = PairMargins(HOSTS, np.full((5, 5), -1, np.int32), np.zeros(0, np.int64), np.zeros((0, 0), np.int64))
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Flooded at first, then learned, then suppressed: three VTEPs and two VMs whose clocks are right."""
+    lab = synth.Simulation(synth.small_fabric(3, (1, 3), seed=3))
+    for vm in ("vm1", "vm2"):
+        lab.connect(vm)
+    lab.start_sessions()
+    lab.wait(6)
+    lab.ping("vm1", "vm2")
+    lab.wait(4)
+    for vm in ("vm1", "vm2"):
+        lab.ping(vm, "10.2.1.1")
+    lab.wait(4)
+    lab.forget("vm1", "vm2")
+    lab.ping("vm1", "vm2")
+    lab.wait(1)
+    lab.traffic("vm1", "vm2", 10, 50_000)
+    folder = tmp_path_factory.mktemp("fabric")
+    lab.recording().write(folder)
+    return evpn_pcap.analyze([folder]).tables
+
+
+def resolved(tables, margin_ns):
+    """The resolutions, were every host's clock known to `margin_ns` only, and no two hosts known to each other."""
+    points = tables.points.assign(
+        first_time_ns=tables.points["first_ns"], last_time_ns=tables.points["last_ns"], point_margin_ns=margin_ns
+    )
+    routes = tables.routes.assign(margin_ns=margin_ns, withdraw_margin_ns=margin_ns)
+    events, anchors = (table.assign(margin_ns=margin_ns) for table in (tables.events, tables.anchors))
+    sessions = tables.sessions.assign(margin_ns=margin_ns)
+    with pd.option_context("mode.string_storage", "python"):  # as in the pipeline
+        return resolve(events, points, anchors, routes, sessions, tables.snapshots, NOTHING_KNOWN, Options())
+
+
+def test_a_hypervisor_that_saw_the_request_needs_no_other_clock(tables):
+    """Outcome, who answered and route state are the same, were the clocks known to two seconds only."""
+    read = ["kind", "requester_ip", "target_ip", "outcome", "answered_by", "route_state"]
+
+    doubtful = resolved(tables, DOUBT_NS)
+
+    assert doubtful[read].to_dict("records") == tables.resolutions[read].to_dict("records")
+    assert {"flooded", "learned", "suppressed"} <= set(doubtful["outcome"])
+
+
+def test_only_a_host_that_saw_every_request_of_a_row_tells_when_they_were():
+    """Of a row with two requests a host that saw one keeps the first sighting's clock."""
+    requests = pd.DataFrame(
+        [(0, "vm1", 1, 100), (0, "pve1", 1, 150), (0, "vm1", 2, 900), (0, "pve1", 2, 950), (0, "pve2", 2, 990)],
+        columns=["row_id", "host", "transmission_id", "time_ns"],
+    )
+    row = {"row_id": 0, "request_count": 2, "host": "vm1", "time_ns": 100, "last_request_ns": 900}
+    pairs = pd.DataFrame([row | {"host_there": there} for there in ("pve1", "pve2", "pve3")])
+
+    found = as_seen_at(pairs, requests)
+
+    assert found["request_host"].tolist() == ["pve1", "vm1", "vm1"]
+    assert found["time_ns"].tolist() == [150, 100, 100]
+    assert found["last_request_ns"].tolist() == [950, 900, 900]
+
+
+def rows_of(*told):
+    """Rows of one request that repeats: (clock, seconds, outcome)."""
+    names = ["clock", "time_ns", "outcome"]
+    rows = pd.DataFrame(told, columns=names).assign(
+        kind="resolution", protocol="arp", requester_mac=1, requester_ip="10.2.1.11", target_ip="10.2.1.12"
+    )
+    return rows.assign(time_ns=(rows["time_ns"] * S_NS).astype("int64"))
+
+
+OWN = (("", 100.0, "flooded"), ("", 107.0, "flooded"), ("", 131.0, "flooded"))
+
+
+def test_copies_at_a_host_whose_clock_is_days_off_are_no_requests_of_their_own():
+    """One error of its clock puts all that it saw where the others saw it."""
+    off_s = 2.5 * DAY_NS / S_NS
+    told = [("pve2", at + off_s + 0.004, outcome) for _, at, outcome in OWN[:2]]
+
+    assert without_echoes(rows_of(*OWN, *told))["clock"].tolist() == [""] * 3
+
+
+def test_what_one_host_alone_saw_on_another_day_stays():
+    """Requests of the same machine with other times between them are others."""
+    other_day = [("pve2", 100.0 + 3 * DAY_NS / S_NS, "flooded"), ("pve2", 119.0 + 3 * DAY_NS / S_NS, "flooded")]
+
+    assert len(without_echoes(rows_of(*OWN, *other_day))) == 5
+    assert len(without_echoes(rows_of(*OWN, *other_day[:1]))) == 4  # one alone tells nothing about the clock
