@@ -12,6 +12,7 @@ from evpn_pcap.clocks import compare_clocks, fit_clocks, on_common_clock
 from evpn_pcap.events import find_events
 from evpn_pcap.floodcosts import find_flood_costs
 from evpn_pcap.flows import find_flows
+from evpn_pcap.hostclocks import with_own_clocks
 from evpn_pcap.model import FOREVER, Analysis, ClockFit, Decoded, Options, Tables
 from evpn_pcap.reading import Runner, read_captures, updates_of
 from evpn_pcap.resolutions import resolve
@@ -46,6 +47,7 @@ def analyze_decoded(
     decoded: Sequence[Decoded], options: Options, failures: tuple[tuple[str, str], ...] = ()
 ) -> Analysis:
     """Explain every ARP and ND resolution that these decoded captures show."""
+    decoded = with_own_clocks(decoded)
     interfaces, packets, anchors, oddities = _joined(decoded)
     updates, bgp_oddities = (told.frame() for told in updates_of(decoded))
 
@@ -91,10 +93,12 @@ def analyze_decoded(
     )
 
 
-def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[ClockFit, ...]:
-    """Return the clocks of the hosts of these decoded captures, and nothing else: what `align` needs."""
+def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[tuple[ClockFit, ...], dict[int, str]]:
+    """Return the clocks of the hosts of these decoded captures, and each capture's host: what `align` needs."""
+    decoded = with_own_clocks(decoded)
     interfaces, packets, anchors, oddities = _joined(decoded)
-    return fit_clocks(anchors, find_points(interfaces, packets, anchors, oddities, options), options.reference)
+    clocks = fit_clocks(anchors, find_points(interfaces, packets, anchors, oddities, options), options.reference)
+    return clocks, {one.capture.capture_id: one.capture.host for one in decoded}
 
 
 def _joined(decoded: Sequence[Decoded]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:

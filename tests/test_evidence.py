@@ -1,5 +1,7 @@
 """Which request came first is asked of the clock that knows it best: the witness's own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,13 +43,22 @@ def tables(tmp_path_factory):
     return evpn_pcap.analyze([folder]).tables
 
 
-def resolved(tables, margin_ns):
-    """The resolutions, were every host's clock known to `margin_ns` only, and no two hosts known to each other."""
+def resolved(tables, margin_ns, until_ns=None):
+    """The resolutions, were every host's clock known to `margin_ns` only, and no two hosts known to each other.
+
+    `until_ns`: when all captures but those of the underlay end.
+    """
+    is_cut = (tables.points["role"] != "underlay") & (until_ns is not None)
+    last_ns = tables.points["last_ns"].mask(is_cut, tables.points["last_ns"].clip(upper=until_ns))
     points = tables.points.assign(
-        first_time_ns=tables.points["first_ns"], last_time_ns=tables.points["last_ns"], point_margin_ns=margin_ns
+        last_ns=last_ns, first_time_ns=tables.points["first_ns"], last_time_ns=last_ns, point_margin_ns=margin_ns
     )
     routes = tables.routes.assign(margin_ns=margin_ns, withdraw_margin_ns=margin_ns)
     events, anchors = (table.assign(margin_ns=margin_ns) for table in (tables.events, tables.anchors))
+    if until_ns is not None:
+        events, anchors = (
+            table[table["vni"].notna() | (table["captured_ns"] <= until_ns)] for table in (events, anchors)
+        )
     sessions = tables.sessions.assign(margin_ns=margin_ns)
     with pd.option_context("mode.string_storage", "python"):  # as in the pipeline
         return resolve(events, points, anchors, routes, sessions, tables.snapshots, NOTHING_KNOWN, Options())
@@ -61,6 +72,36 @@ def test_a_hypervisor_that_saw_the_request_needs_no_other_clock(tables):
 
     assert doubtful[read].to_dict("records") == tables.resolutions[read].to_dict("records")
     assert {"flooded", "learned", "suppressed"} <= set(doubtful["outcome"])
+
+
+def test_where_the_captures_end_with_the_request_nobody_is_said_to_have_been_silent(tables):
+    """No answer was seen, for none could be: the gateway's exchange is not called suppressed."""
+    asked = tables.resolutions[tables.resolutions["outcome"] == "learned"].iloc[0]
+
+    rows = resolved(tables, 0, until_ns=int(asked["time_ns"]) + 40_000)
+
+    (row,) = rows[rows["time_ns"] == asked["time_ns"]].to_dict("records")
+    assert (row["outcome"], row["answered_by"]) == ("undecided", "unknown")
+    assert "the second after the request" in row["undecided_reason"]
+
+
+def test_an_answer_between_two_requests_ends_the_row_on_any_one_clock(tables):
+    """A bystander whose clock is off by more than the requests are apart does not mix up requests and answers."""
+    is_off = tables.events["host"] == "pve2"
+    late = tables.events.assign(time_ns=tables.events["time_ns"].mask(is_off, tables.events["time_ns"] - 3_950_000))
+    again = late[(late["requester_ip"] == "10.2.1.11") & (late["target_ip"] == "10.2.1.12")].assign(
+        captured_ns=lambda rows: rows["captured_ns"] + 4_000_000,
+        time_ns=lambda rows: rows["time_ns"] + 4_000_000,
+        frame_id=lambda rows: rows["frame_id"] + 500_000,
+        transmission_id=lambda rows: rows["transmission_id"] + 500_000,
+    )
+    events = pd.concat([late, again]).sort_values(["time_ns", "frame_id"], kind="stable").reset_index(drop=True)
+
+    rows = resolved(replace(tables, events=events), 4_000_000)
+
+    asked = rows[(rows["requester_ip"] == "10.2.1.11") & (rows["target_ip"] == "10.2.1.12")]
+    assert asked["request_count"].tolist() == [1, 1, 1, 1]
+    assert asked["latency_ns"].notna().all()
 
 
 def test_only_a_host_that_saw_every_request_of_a_row_tells_when_they_were():

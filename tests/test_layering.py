@@ -13,8 +13,8 @@ PACKAGE = PROJECT / "evpn_pcap"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SHARED = {"columns", "table", "model", "errors", "addresses", "moments", "order", "points"}
 STAGES = {
-    *("aftermaths", "aligned", "clocks", "decode", "events", "floodcosts", "flows", "resolutions", "routes"),
-    *("sightings", "sources", "streams", "summary", "tshark", "vantage"),
+    *("aftermaths", "aligned", "clocks", "decode", "events", "floodcosts", "flows", "hostclocks", "resolutions"),
+    *("routes", "sightings", "sources", "streams", "summary", "tshark", "vantage"),
 }
 MAY_IMPORT = {
     "__init__": {"model", "pipeline"},

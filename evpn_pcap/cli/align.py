@@ -1,5 +1,6 @@
 """`align`: all captures in one file, on one clock."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,8 @@ def align(
     readable = [source for source in sources if source.name not in unread]
     if not readable:
         raise CaptureError("no capture could be read: nothing is written")
-    clocks = clocks_of(decoded, options)
+    clocks, hosts = clocks_of(decoded, options)
+    readable = [replace(source, host=hosts[source.capture_id]) for source in readable]
     with whole_file(output) as file:
         written = write_aligned(readable, clocks, file, output.absolute().parent)
     _tell_written(output, written, clocks, words)

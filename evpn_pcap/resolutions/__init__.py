@@ -46,7 +46,9 @@ def resolve(
     asked_back = evidence.asks_back(rows, requests, margins)
     heard = seen.loc[seen["is_ingress"] & seen["proves"], "row_id"]
     gone = gone[~(gone["is_by_place"] & gone["row_id"].isin(heard))]  # no copy left, so the place is on the same VTEP
-    rows = rows.assign(is_gone=rows.index.isin(gone["row_id"]), is_visible=evidence.answer_visible(requests, rows, own))
+    rows = rows.assign(
+        is_gone=rows.index.isin(gone["row_id"]), is_visible=evidence.answer_visible(requests, rows, own, points)
+    )
     rows = rows.assign(is_kept=_kept(rows, requests, seen, asked_back), is_ingress_heard=rows.index.isin(heard))
     printed = context.are_tables_printed(rows, snapshots)
     rows = rows.assign(is_table_whole=context.are_tables_whole(rows, sessions, points) | printed.notna())

@@ -9,6 +9,7 @@ import pandas as pd
 
 from evpn_pcap.model import FOREVER, Kind, Role
 from evpn_pcap.order import AFTER, BEFORE, PairMargins, order_within
+from evpn_pcap.resolutions.answers import SILENCE_NS
 from evpn_pcap.resolutions.placement import Placement, vtep_of
 from evpn_pcap.resolutions.sighted import as_seen_at
 
@@ -91,15 +92,18 @@ def beyond(
     return found[proven | assumed]
 
 
-def answer_visible(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame) -> pd.Series:
+def answer_visible(requests: pd.DataFrame, rows: pd.DataFrame, own: pd.DataFrame, points: pd.DataFrame) -> pd.Series:
     """Return whether an answer to each row would have been seen: on the requester's link or the ingress bridge.
 
-    A unicast answer does not reach the links of other machines that had the request.
+    A unicast answer does not reach the links of other machines that had the request; nor is it seen where the capture
+    ends within a second of every request.
     """
+    last_ns = requests["point_id"].map(points.set_index("point_id")["last_ns"])
+    goes_on = last_ns - requests["captured_ns"] >= SILENCE_NS
     on_own_side = _pairs(requests["source_mac"], requests["host"]).isin(_pairs(own["station_mac"], own["host"]))
     ingress = requests["row_id"].map(rows["ingress_vtep"])
     on_bridge = requests["at_role"].isin([Role.BRIDGE, Role.ANY]) & (requests["at_vtep_ip"] == ingress)
-    seen = requests.loc[requests["vni"].isna() & (on_own_side | on_bridge), "row_id"]
+    seen = requests.loc[requests["vni"].isna() & (on_own_side | on_bridge) & goes_on, "row_id"]
     return pd.Series(rows.index.isin(seen), index=rows.index)
 
 

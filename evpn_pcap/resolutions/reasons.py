@@ -60,6 +60,7 @@ def undecided_reasons(rows: pd.DataFrame, witnesses: pd.DataFrame) -> np.ndarray
         [
             rows["outcome"] != Outcome.UNDECIDED,
             rows["is_kept"] & rows["answer_id"].isna() & (rows["is_gateway"] | rows["is_used"]),
+            rows["is_kept"] & rows["answer_id"].isna() & ~rows["is_visible"],
             rows["is_kept"],
             rows.index.isin(witnesses.loc[witnesses["covers"] & witnesses["is_cut"], "row_id"]),
             covered,
@@ -70,6 +71,7 @@ def undecided_reasons(rows: pd.DataFrame, witnesses: pd.DataFrame) -> np.ndarray
         [
             "",
             "no answer was seen that is surely this request's, and the address is used: who answered is not known",
+            "no capture of the requester's link shows the second after the request: who answered is not known",
             "whether " + rows["target_ip"].fillna("the target") + " is the VTEP's own address is not known: " + ASK,
             "the captures of " + there + " cut frames short (snapshot length), or report lost packets",
             "the captures of " + there + " report lost packets",

@@ -11,6 +11,7 @@ from evpn_pcap.resolutions.placement import Placement
 RETRY_NS = 3_000_000_000  # a repeat within this time, unanswered in between, is the same row
 ROW_KEY = ["clock", "segment", "kind", "protocol", "requester_mac", "requester_ip", "target_ip"]
 ANSWER_KEY = ["clock", "protocol", "target_ip", "asker"]
+USE_KEY = ["clock", "asker", "target_ip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ def find_rows(events: pd.DataFrame, anchors: pd.DataFrame, places: Placement) ->
 
     sent = _transmissions(asked)
     answered = _transmissions(told)
-    sent = sent.assign(row_id=_row_numbers(sent, answered, anchors, places))
-    owner = _answers_to(sent, answered)
+    used = anchors.assign(clock=_clock(anchors), asker=anchors["source_ip"], target_ip=anchors["destination_ip"])
+    ended = _ended(asked, told, ANSWER_KEY) | _ended(asked[asked["kind"] == Kind.RESOLUTION], used, USE_KEY)
+    sent = sent.assign(row_id=_row_numbers(sent, answered, used, ended, places))
+    owner = _answers_to(sent, answered, asked, told)
 
     requests = asked.merge(
         sent[["transmission_id", "row_id"]], on="transmission_id", how="inner", validate="many_to_one"
@@ -65,52 +68,90 @@ def _transmissions(sightings: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates("transmission_id").reset_index(drop=True)
 
 
-def _row_numbers(sent: pd.DataFrame, answered: pd.DataFrame, anchors: pd.DataFrame, places: Placement) -> np.ndarray:
+def _ended(asked: pd.DataFrame, happened: pd.DataFrame, keys: list[str]) -> set[int]:
+    """Return the transmissions of requests before which one host saw, since the request before, what ends its row.
+
+    One clock tells: between requests a few ms apart two hosts' clocks may not.
+    """
+    seen = _once_a_host(asked)
+    seen = seen.assign(before_ns=seen.groupby(["host", *ROW_KEY], dropna=False)["captured_ns"].shift())
+    last_ns = _latest_before(seen, happened.sort_values("captured_ns", kind="stable"), ["host", *keys], "captured_ns")
+    return set(seen.loc[(last_ns >= seen["before_ns"]).to_numpy(), "transmission_id"])
+
+
+def _once_a_host(sightings: pd.DataFrame) -> pd.DataFrame:
+    """Return the first sighting of each transmission at each host, in order of its own time."""
+    ordered = sightings.sort_values(["captured_ns", "frame_id"], kind="stable")
+    return ordered.drop_duplicates(["host", "transmission_id"]).reset_index(drop=True)
+
+
+def _row_numbers(
+    sent: pd.DataFrame, answered: pd.DataFrame, used: pd.DataFrame, ended: set[int], places: Placement
+) -> np.ndarray:
     """Return the row that each request belongs to, counted from 0 in order of its first request."""
     groups = sent.groupby(ROW_KEY, dropna=False, sort=False)
     before_ns = groups["time_ns"].shift()
     last_answer = _latest_before(sent, answered, ANSWER_KEY)
-    used = anchors.assign(clock=_clock(anchors), asker=anchors["source_ip"], target_ip=anchors["destination_ip"])
-    last_use = _latest_before(sent, used, ["clock", "asker", "target_ip"]).where(sent["kind"] == Kind.RESOLUTION)
+    last_use = _latest_before(sent, used, USE_KEY).where(sent["kind"] == Kind.RESOLUTION)
     entry = sent["transmission_id"].map(places.entered).astype("str")
     entry_before = groups["transmission_id"].shift().map(places.entered).astype("str")
     is_elsewhere = entry.notna() & entry_before.notna() & (entry != entry_before)
     is_elsewhere &= (sent["kind"] == Kind.PROBE) | sent["source_mac"].isin(places.gateway_macs)
     is_late = sent["time_ns"] - before_ns > RETRY_NS
-    is_first = before_ns.isna() | is_late | is_elsewhere | (last_answer >= before_ns) | (last_use >= before_ns)
+    is_over = sent["transmission_id"].isin(ended) | (last_answer >= before_ns) | (last_use >= before_ns)
+    is_first = before_ns.isna() | is_late | is_elsewhere | is_over
     first_index = pd.Series(np.where(is_first, np.arange(len(sent)), -1)).groupby(groups.ngroup()).cummax()
     return pd.factorize(first_index)[0]
 
 
-def _latest_before(sent: pd.DataFrame, happened: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Return the time of the latest of `happened` with the same keys up to each request; missing if there is none."""
-    timed = happened.assign(upto_ns=happened["time_ns"])[["upto_ns", "time_ns", *keys]]
+def _latest_before(sent: pd.DataFrame, happened: pd.DataFrame, keys: list[str], clock: str = "time_ns") -> pd.Series:
+    """Return the time of the latest of `happened` with the same keys up to each request; missing if there is none.
+
+    `clock` is the column of times; `sent` is in their order.
+    """
+    timed = happened.assign(upto_ns=happened[clock], at_ns=happened[clock])[["upto_ns", "at_ns", *keys]]
     found = pd.merge_asof(
-        sent.assign(upto_ns=sent["time_ns"])[["upto_ns", *keys]],
+        sent.assign(upto_ns=sent[clock])[["upto_ns", *keys]],
         timed.sort_values("upto_ns", kind="stable"),
         on="upto_ns",
         by=keys,
     )
-    return found["time_ns"]
+    return found["at_ns"]
 
 
-def _answers_to(sent: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
+def _answers_to(sent: pd.DataFrame, answered: pd.DataFrame, asked: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     """Return transmission_id of each answer and the row_id of the latest request that it can answer.
 
-    The two are compared across hosts, so the answer may seem earlier by the margins of both.
+    Hosts that saw both tell on their own clocks, the one with the latest request best. Where none did, the two are
+    compared across hosts, so the answer may seem earlier by the margins of both.
+    """
+    numbered = asked.merge(sent[["transmission_id", "row_id"]], on="transmission_id", validate="many_to_one")
+    own = _latest_request(
+        _once_a_host(told).assign(upto_ns=lambda rows: rows["captured_ns"]),
+        _once_a_host(numbered).assign(upto_ns=lambda rows: rows["captured_ns"]),
+        ["host", *ANSWER_KEY],
+    )
+    own = own.sort_values("row_id").drop_duplicates("transmission_id", keep="last")
+    slack_ns = answered["margin_ns"].where(answered["clock"] == "", 0).clip(upper=RETRY_NS)
+    others = answered.assign(upto_ns=answered["time_ns"] + slack_ns)
+    others = others[~others["transmission_id"].isin(own["transmission_id"])]
+    return pd.concat([own, _latest_request(others, sent.assign(upto_ns=sent["time_ns"]), ANSWER_KEY)])
+
+
+def _latest_request(answered: pd.DataFrame, sent: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return transmission_id of answers and the row_id of the latest request before each, by their upto_ns.
+
     A machine does not answer itself, and an announcement answers only a probe.
     """
-    slack_ns = answered["margin_ns"].where(answered["clock"] == "", 0).clip(upper=RETRY_NS)
-    late = answered.assign(upto_ns=answered["time_ns"] + slack_ns).sort_values("upto_ns", kind="stable")
-    request = sent.assign(upto_ns=sent["time_ns"], is_probe=sent["kind"] == Kind.PROBE)
-    request = request[request["kind"] != Kind.ANNOUNCEMENT]
-    request = request[["upto_ns", *ANSWER_KEY, "row_id", "source_mac", "is_probe"]]
+    late = answered.sort_values("upto_ns", kind="stable")
+    request = sent.assign(is_probe=sent["kind"] == Kind.PROBE)[sent["kind"] != Kind.ANNOUNCEMENT]
+    request = request[["upto_ns", *keys, "row_id", "source_mac", "is_probe"]]
     request = request.sort_values("upto_ns", kind="stable")
     matched = pd.merge_asof(
-        late[["upto_ns", *ANSWER_KEY, "transmission_id", "source_mac", "message"]],
+        late[["upto_ns", *keys, "transmission_id", "source_mac", "message"]],
         request.rename(columns={"source_mac": "asking_mac"}),
         on="upto_ns",
-        by=ANSWER_KEY,
+        by=keys,
         tolerance=RETRY_NS,
     )
     is_other = matched["source_mac"] != matched["asking_mac"]
