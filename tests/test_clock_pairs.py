@@ -211,3 +211,28 @@ def test_a_fast_slew_that_looks_like_a_step_is_said_to_be_either_and_a_large_ste
 
     assert all({"slew", "step-or-slew"} & set(fit.curve.flags) for fit in fits)
     assert not any("step-or-slew" in fit.curve.flags for fit in sure)
+
+
+def test_slews_where_no_frames_would_show_them_stay_inside_what_is_told():
+    """A clock may be slewed and slewed back in a silence, and slewed after the last frame, however steady it seems."""
+    rng = np.random.default_rng(7)
+    sent_s = np.sort(np.concatenate([rng.uniform(0, 20, 400), rng.uniform(35, 50, 400)]))
+    is_from_a = rng.random(800) < 0.5
+    delay_s = 40e-6 + rng.gamma(1.5, 40e-6, 800)
+    slew = np.interp  # clock b is ahead by nothing, but by up to 600 us in the silence, and more and more after 52 s
+    course = ([0, 21, 27, 34, 52, 60], [0, 0, 600e-6, 0, 0, 800e-6])
+    at_a, at_b = sent_s + np.where(is_from_a, 0, delay_s), sent_s + np.where(is_from_a, delay_s, 0)
+    at_b = at_b + slew(at_b, *course)
+    x_ns, b_ns = ((START_NS + (one * 1e9).astype(np.int64)) // 1000 * 1000 for one in (at_a, at_b))
+    order = np.argsort(x_ns, kind="stable")
+
+    fit = fit_pair(0, 1, Stamps(x_ns[order], (b_ns - x_ns)[order], is_from_a[order]))
+
+    when_s = np.linspace(0.5, 60, 2_000)
+    at = START_NS - fit.base_x_ns + when_s * 1e9
+    low, high = (np.interp(at, fit.told.x, one) + fit.base_y_ns for one in (fit.told.low, fit.told.high))
+    truth = slew(when_s, *course) * 1e9
+    assert ((low <= truth) & (truth <= high)).all()
+    assert not fit.curve.flags
+    near_frames = (when_s < 19) | ((when_s > 36) & (when_s < 49))
+    assert np.median((high - low)[near_frames]) < 120_000  # what a silence costs is paid in the silence

@@ -117,7 +117,7 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
             before, pair = step
             rough[host] = rough[before] + (_middle(pair) if pair.b == host else -_middle(pair))
     usable = [(pair, pair.curve) for pair in telling(host_count, pairs) if pair.curve and pair.a in tree]
-    moments = _moments(usable, rough, covered, host_count)
+    moments = _moments([(pair, pair.told or curve) for pair, curve in usable], rough, covered, host_count)
     base = np.array([rough.get(host, 0) for host in range(host_count)], np.int64)
     apart = np.zeros((host_count, len(moments)))
     for host, step in tree.items():  # when each host saw a moment follows from its offset, to a ms well enough
@@ -132,12 +132,15 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
     apart = agreed(host_count, reference, ends, [one.estimate for one in read], [one.sigma for one in read])
     is_rough = np.array([not _is_smooth(tree, host) for host in range(host_count)])
     apart, constraints, wrong, gap = _reconciled(is_rough, reference, usable, read, apart)
-    if wrong or any(UNSTEADY & set(curve.flags) for _, curve in usable):
-        loose = [
-            _only_where(_read(pair, pair.loose or curve, moments, base, seen), known)
-            for (pair, curve), seen, known in zip(usable, seen_by_a, is_told, strict=True)
-        ]
-        apart, constraints, more_wrong, gap = _reconciled(np.zeros(host_count, bool), reference, usable, loose, apart)
+    is_steady = not wrong and not any(UNSTEADY & set(curve.flags) for _, curve in usable)
+    told = [
+        _only_where(_read(pair, (None if is_steady else pair.loose) or pair.told or curve, moments, base, seen), known)
+        for (pair, curve), seen, known in zip(usable, seen_by_a, is_told, strict=True)
+    ]
+    if is_steady:
+        constraints = [_constraint(pair, one, apart) for (pair, _), one in zip(usable, told, strict=True)]
+    else:
+        apart, constraints, more_wrong, gap = _reconciled(np.zeros(host_count, bool), reference, usable, told, apart)
         wrong |= more_wrong
     least, most = from_reference(host_count, reference, constraints)
     low, high = (

@@ -12,7 +12,7 @@ from evpn_pcap.clocks.curve import Curve
 from evpn_pcap.clocks.few import fit_few
 from evpn_pcap.clocks.many import fit_many
 from evpn_pcap.clocks.matching import Matches
-from evpn_pcap.clocks.unsteady import slewing_beyond, unsteady
+from evpn_pcap.clocks.unsteady import slewing, unsteady
 
 SAMPLE_COUNT = 600  # frames of a pair that are kept to be looked at
 
@@ -46,7 +46,8 @@ class PairFit:
     upper_count: int
     lower_count: int
     sample: Stamps  # of many frames, some
-    loose: Curve | None = None  # the curve with the bounds that are told, where its own rest on how steady clocks seem
+    told: Curve | None = None  # the curve with the bounds that are told: its own are to find contradictions with
+    loose: Curve | None = None  # and those where clocks of the capture are seen to be set or slewed
 
     @property
     def matched_count(self) -> int:
@@ -73,12 +74,12 @@ def fit_pair(a: int, b: int, stamps: Stamps) -> PairFit:
     lower_count = len(stamps.is_upper) - upper_count
     # Differences of clocks may be hours: subtract as integers, only then go to floats.
     base_x, base_y = int(stamps.x_ns[0]), int(np.median(stamps.y_ns))
-    curve = loose = None
+    curve = told = loose = None
     if upper_count and lower_count:
         x, y = (stamps.x_ns - base_x).astype(float), (stamps.y_ns - base_y).astype(float)
         found = fit_many(x * 1e-9, y * 1e-3, stamps.is_upper)
         curve = found.scaled(1e9, 1e3) if found else fit_few(x, y, stamps.is_upper)
         if curve:
             loose = unsteady(curve, x, y, stamps.is_upper)
-            curve = slewing_beyond(curve, x, stamps.is_upper)
-    return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count, stamps.thinned(SAMPLE_COUNT), loose)
+            told = slewing(curve, x, stamps.is_upper)
+    return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count, stamps.thinned(SAMPLE_COUNT), told, loose)

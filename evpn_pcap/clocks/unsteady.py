@@ -20,6 +20,7 @@ BEYOND_NS = 10e6  # before the first and after the last frame a clock may have b
 SHORT_NS = 120e9  # captures that are shorter do not show how steady the clocks are
 GROUP_NS, MOST_GROUPS = 10e6, 2_000  # frames this close together are of one moment, or as close as so many allow
 SLEW_RATE = 150e-6  # ns a ns: by how much more two clocks part while one is slewed; chrony and adjtime do 100
+SILENCE_NS, SILENCE_GAPS = 2e9, 8.0  # so long, and so many times the usual gap of its direction, is a silence
 SHARES = (0.25, 0.5, 0.75)  # of a gap, where bounds have knots
 FAR_NS = 1e15
 EDGE_NS = 1.0
@@ -45,19 +46,46 @@ def unsteady(curve: Curve, x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -
     return _spanning(curve, knots, -low, high)
 
 
-def slewing_beyond(curve: Curve, x: np.ndarray, is_upper: np.ndarray) -> Curve:
-    """Return the curve with bounds that allow for a slew where no frames of their direction are left to show it.
+def slewing(curve: Curve, x: np.ndarray, is_upper: np.ndarray) -> Curve:
+    """Return the curve with bounds that allow for a slew wherever no frames of their direction would show it.
 
-    Each bound is carried before its first frame and after its last one; there nothing contradicts it, whatever the
-    clocks do, so it widens by SLEW_RATE, however steady the frames between seem. x in ns, in order.
+    Each bound is carried before its first frame, after its last one and through silences; there nothing contradicts
+    it, whatever the clocks do, so it widens by SLEW_RATE away from frames, however steady the clocks seem: in a
+    silence by a quarter of its length times that at most, for until its end the slew has to be made good. x in ns, in
+    order.
     """
-    bounds = {}
-    ends = [x[rows][[0, -1]] for rows in (is_upper, ~is_upper)]
-    knots = np.unique(np.concatenate([curve.x, *ends]))
-    for name, (first, last), sign in zip(("high", "low"), ends, (1, -1), strict=True):
-        beyond = np.maximum(np.maximum(first - knots, knots - last), 0)
-        bounds[name] = np.interp(knots, curve.x, getattr(curve, name)) + sign * SLEW_RATE * beyond
+    directions = [(x[is_upper], "high", 1), (x[~is_upper], "low", -1)]
+    silences = [_silences(times) for times, *_ in directions]
+    corners = [np.concatenate([ends, (3 * ends + ends[:, ::-1]) / 4]).ravel() for ends in silences]
+    knots = np.unique(np.concatenate([curve.x, *corners, *(times[[0, -1]] for times, *_ in directions)]))
+    bounds = {
+        name: np.interp(knots, curve.x, getattr(curve, name)) + sign * SLEW_RATE * _unwatched(knots, times, ends)
+        for (times, name, sign), ends in zip(directions, silences, strict=True)
+    }
     return replace(curve, x=knots, estimate=np.interp(knots, curve.x, curve.estimate), **bounds)
+
+
+def _silences(times: np.ndarray) -> np.ndarray:
+    """Return begin and end of each silence between frames, in order: long by itself, and for these frames."""
+    gaps = np.diff(times)
+    if not len(gaps):
+        return np.zeros((0, 2))
+    at = np.flatnonzero(gaps > max(SILENCE_NS, SILENCE_GAPS * float(np.median(gaps))))
+    return np.column_stack([times[at], times[at + 1]])
+
+
+def _unwatched(knots: np.ndarray, times: np.ndarray, silences: np.ndarray) -> np.ndarray:
+    """Return for how long (ns) a slew may run unseen until each knot: before the first frame, after the last, between.
+
+    In a silence never for more than a quarter of it; elsewhere not at all.
+    """
+    outside = np.maximum(np.maximum(times[0] - knots, knots - times[-1]), 0)
+    if not len(silences):
+        return outside
+    at = np.clip(np.searchsorted(silences[:, 0], knots, side="right") - 1, 0, None)
+    begin, end = silences[at, 0], silences[at, 1]
+    within = np.minimum(np.minimum(knots - begin, end - knots), (end - begin) / 4)
+    return np.asarray(outside + np.maximum(within, 0))
 
 
 @dataclass(frozen=True, slots=True)

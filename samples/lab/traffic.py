@@ -132,6 +132,11 @@ class Traffic(Ground):
             yield
             details["answered"] = _echoes(program.communicate()[0])
 
+    def chat(self, host: str, target: str, interval_s: float) -> None:
+        """Ping from a host in the background, until captures and witnesses have ended."""
+        with self.deed("chat", host=host, target=target):
+            self.popen(host, "ping", "-n", "-q", "-i", str(interval_s), target, stdout=subprocess.DEVNULL)
+
 
 def send(namespace: str, interface: str, frame: bytes) -> None:
     """Send one frame out of an interface of a namespace."""
