@@ -81,10 +81,9 @@ def located(
     is_step = abs(size) > LEAST_STEP_US and not is_turn and (len(stray) <= 1 or (stop - start) * 1e6 < 2 * abs(size))
     again = max(size, 0.0) * 1e-6  # a clock of a that is set back shows as much time twice
     if is_step and len(stray) <= 1:
-        firm = is_old[-FIRM:][:1], is_new[:FIRM][-1:]  # one frame may be a wrong match
-        hard = (
-            float(near_x[firm[0][0]]) if len(is_old) else start,
-            float(near_x[firm[1][0]]) if len(is_new) else stop,
+        hard = (  # one frame may be a wrong match
+            float(near_x[is_old[-FIRM] if len(is_old) >= FIRM else 0]),
+            float(near_x[is_new[FIRM - 1] if len(is_new) >= FIRM else -1]),
         )
         soft = _narrowed(near_x, near_y, near_up, (before, after), hard, wrong_share)
     elif is_step:

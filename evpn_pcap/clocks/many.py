@@ -13,7 +13,7 @@ from evpn_pcap.clocks.borders import Zone, located
 from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
 from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, STEP_OR_SLEW, Break, Curve
-from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, Straight, fit_regime
+from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, fit_regime
 
 LEAST_BINS = 8
 LEAST_REGIME, END_FRAMES = 4, 6  # frames of a regime, and of one at an end of the capture
@@ -50,7 +50,7 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
     for attempt in range(MOST_ROUNDS):
         regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, silences, wrong_share)
         torn = [zone for regime in regimes if (zone := _torn(regime)) is not None]
-        hidden = [zone for regime in regimes if (zone := _hidden(regime)) is not None]
+        hidden = [regime.hidden for regime in regimes if regime.hidden is not None]
         if not (torn or hidden) or attempt == MOST_ROUNDS - 1:
             break
         zones = _merged([*zones, *torn, *hidden])
@@ -154,15 +154,15 @@ def _fitted(
         nearer = [new if left else old for new, left, old in zip(nearer, is_left, spans, strict=True)]
         refitted = [fit(*span, usual) for span in nearer]
         again = [located(x, y, is_upper, a, b, reach, wrong_share) for a, b in pairwise(refitted)]
-        is_lost = [
-            first[0].kind == STEP != other[0].kind and _doubt(old, first[0]) < _doubt(new, first[0])
-            for first, other, old, new in zip(found_breaks, again, pairwise(regimes), pairwise(refitted), strict=True)
-        ]  # a step that is none by regimes that know less than those before
+        is_surer = [
+            first[0].kind == STEP and _doubt(old, first[0]) < _doubt(new, first[0])
+            for first, old, new in zip(found_breaks, pairwise(regimes), pairwise(refitted), strict=True)
+        ]  # a step is as those regimes say that know more
+        is_lost = [surer and other[0].kind != STEP for surer, other in zip(is_surer, again, strict=True)]
         kept = [any(is_lost[max(0, number - 1) : number + 1]) for number in range(len(regimes))]
         regimes = [old if keep else new for old, new, keep in zip(regimes, refitted, kept, strict=True)]
         found_breaks = [
-            first if lost else _surer(first, other)
-            for first, other, lost in zip(found_breaks, again, is_lost, strict=True)
+            first if surer else other for first, other, surer in zip(found_breaks, again, is_surer, strict=True)
         ]
     return regimes, [border for _, border in found_breaks], [one for one, _ in found_breaks]
 
@@ -173,12 +173,6 @@ def _doubt(sides: tuple[Regime, Regime], happened: Break) -> tuple[bool, float]:
     ends = np.array([sides[0].stop]), np.array([sides[1].start])
     off = sum(float(one.model.spread(at, end)[0, 0]) for one, end in zip(sides, ends, strict=True))
     return any(_torn(one) is not None for one in sides), off
-
-
-def _surer(first: tuple[Break, Zone], again: tuple[Break, Zone]) -> tuple[Break, Zone]:
-    """Return what was found later, but of two steps the one known more narrowly: regimes that end far off know less."""
-    is_worse = np.diff(first[1]) < np.diff(again[1]) and first[0].kind == again[0].kind == STEP
-    return first if is_worse else again
 
 
 def _usual_rate(regimes: list[Regime], rate: float) -> float:
@@ -224,11 +218,6 @@ def _torn(regime: Regime) -> Zone | None:
         return None
     run = wrong[: int(np.argmax(np.concatenate([np.diff(wrong) > 1, [True]]))) + 1]
     return float(knots[max(0, run[0] - 1)]), float(knots[min(len(knots) - 1, run[-1] + 1)])
-
-
-def _hidden(regime: Regime) -> Zone | None:
-    """Return where a step hides that the smooth course went along with."""
-    return None if isinstance(regime.model, Straight) else regime.model.hidden
 
 
 def _knots(regime: Regime) -> np.ndarray:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evpn_pcap.clocks.hidden import hidden_step
+from evpn_pcap.clocks.observations import EACH, SAMPLE, observations, quantiles
 from evpn_pcap.clocks.smoothing import Smooth, smooth
 
 OBSERVATIONS, LEAST_OBSERVATIONS = 40, 12  # a direction; fewer where frames are very few
-ENOUGH, EACH = 25, 5  # frames an observation, and at least: the fastest of many tells more than many of few
+ENOUGH = 25  # frames an observation: the fastest of many tells more than many of few
 FIRST_QUANTILE, QUANTILE = 0.3, 0.02
-SAMPLE = 4_000
 BEST = 40  # frames a direction that bounds rest on
 SURE_SPREADS = 4.0
 LEAST_RHO_PPM = 0.2  # added: no course is known better
@@ -57,6 +58,7 @@ class Regime:
     lower_sample: np.ndarray
     mismatch_count: int
     is_sure: bool  # the model is from enough frames
+    hidden: tuple[float, float] | None  # around here a step is far likelier than any wander
 
     def estimate(self, x: np.ndarray) -> np.ndarray:
         """Return the likely difference of the clocks."""
@@ -122,6 +124,7 @@ def fit_regime(
         _sample(-room[down]),
         int((~keep).sum()),
         isinstance(model, Smooth),
+        hidden_step(x, y - rate * x, is_upper),
     )
 
 
@@ -133,14 +136,13 @@ def _model(
     if min(up_count, down_count) < 4 * EACH:
         return Straight(rate, rate_doubt), rows
     level = y - rate * x
-    t, v, u = _observations(x, level, is_upper, FIRST_QUANTILE)
-    first = smooth(t, v, u)
+    first = smooth(*observations(x, level, is_upper, FIRST_QUANTILE, _counts(is_upper)))
     room = level - _between(first, x)
     rows = _possible(room, is_upper)
-    t, v, u = _observations(x[rows], room[rows], is_upper[rows], QUANTILE)
+    t, v, u, noise = observations(x[rows], room[rows], is_upper[rows], QUANTILE, _counts(is_upper[rows]))
     v = v + _between(first, t)
-    second = smooth(t, v, u)
-    return replace(second, trend=second.trend + rate, hidden=second.hidden or first.hidden), rows
+    second = smooth(t, v, u, noise)
+    return replace(second, trend=second.trend + rate), rows
 
 
 def _between(model: Smooth, x: np.ndarray) -> np.ndarray:
@@ -149,26 +151,13 @@ def _between(model: Smooth, x: np.ndarray) -> np.ndarray:
     return np.interp(x, nodes, model.course(nodes))
 
 
-def _observations(
-    x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, share: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return time, low quantile and direction of stretches of equally many frames, each direction alone."""
-    parts = []
-    for rows, sign in ((is_upper, 1), (~is_upper, -1)):
-        mine_x, mine = x[rows], sign * level[rows]
-        least = np.clip(len(mine) // EACH, 2, LEAST_OBSERVATIONS)
-        count = int(np.clip(len(mine) // ENOUGH, least, OBSERVATIONS))
-        each = len(mine) // count
-        skip = (len(mine) - each * count) // 2
-        block = np.sort(mine[skip : skip + each * count].reshape(count, each), axis=1)
-        at = share * (each - 1)
-        low = int(at)
-        value = block[:, low] + (at - low) * (block[:, min(low + 1, each - 1)] - block[:, low])
-        when = mine_x[skip : skip + each * count].reshape(count, each).mean(axis=1)
-        parts.append((when, sign * value, np.full(count, sign > 0)))
-    t, v, u = (np.concatenate(values) for values in zip(*parts, strict=True))
-    order = np.argsort(t, kind="stable")
-    return t[order], v[order], u[order]
+def _counts(is_upper: np.ndarray) -> tuple[int, int]:
+    """Return how many observations the frames of each direction make."""
+    up, down = (
+        int(np.clip(one // ENOUGH, np.clip(one // EACH, 2, LEAST_OBSERVATIONS), OBSERVATIONS))
+        for one in (int(is_upper.sum()), int((~is_upper).sum()))
+    )
+    return up, down
 
 
 def _possible(room: np.ndarray, is_upper: np.ndarray) -> np.ndarray:
@@ -178,15 +167,9 @@ def _possible(room: np.ndarray, is_upper: np.ndarray) -> np.ndarray:
         mine = sign * room[rows]
         if len(mine) < 4 * EACH:
             continue
-        fast, usual = _quantiles(mine, 0.06, 0.35)
+        fast, usual = quantiles(mine, 0.06, 0.35)
         result[rows] = mine >= fast - 1.2 * (usual - fast) - STAMP_US
     return result
-
-
-def _quantiles(values: np.ndarray, *shares: float) -> list[float]:
-    at = [int(share * (len(values) - 1)) for share in shares]
-    parted = np.partition(values, at)
-    return [float(parted[i]) for i in at]
 
 
 def _sample(room: np.ndarray) -> np.ndarray:

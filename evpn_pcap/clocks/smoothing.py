@@ -15,9 +15,6 @@ GATE = 3.0  # standard deviations after which an observation counts less
 ROUNDS = 3
 LEAST_NOISE_US = 0.5  # stamps are cut to a microsecond
 LIKE_SHARE = 0.1  # noise that changes by less need not be looked at again
-SURE_GAIN = 16.0  # twice the logarithm of how much likelier a hidden step makes the observations
-LEAST_HIDDEN_US = 100.0
-MOST_SEARCHED = 48  # observations among which hidden steps are looked for: with more, bins are fine enough
 BY_MEDIAN = 1.4826  # standard deviation of a normal distribution, by its median deviation
 
 
@@ -34,16 +31,15 @@ class Smooth:
     weights: np.ndarray  # of the likely course: the mean over all wanders by their likelihood
     trend: float
     misfit: float  # of the observations, in standard deviations of the model; at least 1
-    hidden: tuple[float, float] | None  # around here a step is far likelier than any wander
 
     def course(self, x: np.ndarray) -> np.ndarray:
         """Return the difference of the clocks at times x, up to a constant."""
-        return np.asarray(_kernel(x - self.origin, self.times) @ self.weights + self.trend * (x - self.origin))
+        return np.asarray(kernel(x - self.origin, self.times) @ self.weights + self.trend * (x - self.origin))
 
     def spread(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Return the standard deviation of course(x) - course(other), x in rows, other in columns."""
         points = np.concatenate([x, other]) - self.origin
-        cross = _kernel(points, self.times) * self.wander
+        cross = kernel(points, self.times) * self.wander
         own = np.zeros((len(points), self.basis.shape[1]))
         own[:, -1] = points
         carried = cross @ self.inverse
@@ -51,30 +47,26 @@ class Smooth:
         loose = rest @ self.basis_covariance
         variance = self.wander * _own(points) - (carried * cross).sum(1) + (loose * rest).sum(1)
         one, two = slice(0, len(x)), slice(len(x), None)
-        shared = (
-            _kernel(points[one], points[two]) * self.wander - carried[one] @ cross[two].T + loose[one] @ rest[two].T
-        )
+        shared = kernel(points[one], points[two]) * self.wander - carried[one] @ cross[two].T + loose[one] @ rest[two].T
         return self.misfit * np.sqrt(np.maximum(variance[one, None] + variance[None, two] - 2 * shared, 0))
 
 
-def smooth(times: np.ndarray, values: np.ndarray, is_upper: np.ndarray) -> Smooth:
+def smooth(times: np.ndarray, values: np.ndarray, is_upper: np.ndarray, own_noise: np.ndarray) -> Smooth:
     """Return the posterior given low quantiles `values` (us) of each direction at `times` (s), in order of time.
 
-    Needs two observations of a direction, and four in all. What lies far off counts less, as under
-    heavier tails (iteratively reweighted).
+    `own_noise` (us) is the standard deviation that the frames behind each tell of it. Needs two observations of a
+    direction, and four in all. What lies far off counts less, as under heavier tails (iteratively reweighted).
     """
     origin = float(times.min())
     t = times - origin
     levels = [one for one in (is_upper, ~is_upper) if one.any()]
     basis = np.stack([*levels, t], axis=1).astype(float)
-    unit = _kernel(t, t)
-    base_noise = np.where(is_upper, _noise(t, values, is_upper), _noise(t, values, ~is_upper)) ** 2
+    unit = kernel(t, t)
+    seen_noise = np.where(is_upper, _noise(t, values, is_upper), _noise(t, values, ~is_upper))
+    base_noise = np.maximum(seen_noise, own_noise) ** 2  # of few observations some agree by chance
     noise = base_noise.copy()
-    hidden = None
-    for attempt in range(ROUNDS):
+    for _ in range(ROUNDS):
         found = _posterior(unit, noise, basis, values)
-        if attempt == 0 and len(t) <= MOST_SEARCHED:
-            hidden = _hidden_step(unit, noise, basis, values)
         off = np.abs(noise * found.residual_weight) / np.sqrt(base_noise)
         fresh = base_noise * np.maximum(off / GATE, 1) ** 2
         if np.all(np.abs(fresh - noise) <= LIKE_SHARE * noise):
@@ -91,7 +83,6 @@ def smooth(times: np.ndarray, values: np.ndarray, is_upper: np.ndarray) -> Smoot
         found.weights,
         found.trend,
         float(np.sqrt(scale)),
-        None if hidden is None else (float(times[hidden - 1]), float(times[hidden + 2])),
     )
 
 
@@ -136,34 +127,6 @@ def _posterior(unit: np.ndarray, noise: np.ndarray, basis: np.ndarray, values: n
     )
 
 
-def _hidden_step(unit: np.ndarray, noise: np.ndarray, basis: np.ndarray, values: np.ndarray) -> int | None:
-    """Return after which observation a step explains all of them far better than any wander does, if one does.
-
-    A likelihood ratio: each step is tried as one more unknown, under each wander.
-    """
-    root = 1 / np.sqrt(noise)
-    size, turned = np.linalg.eigh(unit * root[:, None] * root[None, :])
-    turned *= root[:, None]
-    steps = np.tri(len(values), len(values) - 1, -1)[:, 1:-1]  # with two observations on either side
-    flat = turned.T @ np.column_stack([basis, values, steps])
-    variance = WANDERS[:, None] * np.maximum(size, 0)[None, :] + 1
-    weighted = flat[None, :, :] / variance[:, :, None]
-    known = basis.shape[1]
-    inner = flat[:, :known].T @ weighted[:, :, :known]
-    cross = flat[:, :known].T @ weighted[:, :, known:]
-    level = np.linalg.solve(inner, cross)
-    misfit = (flat[:, known] * weighted[:, :, known]).sum(1) - (cross[:, :, 0] * level[:, :, 0]).sum(1)
-    pull = flat[:, known] @ weighted[:, :, known + 1 :] - (cross[:, :, :1] * level[:, :, 1:]).sum(1)
-    worth = (flat[:, known + 1 :] * weighted[:, :, known + 1 :]).sum(1) - (cross[:, :, 1:] * level[:, :, 1:]).sum(1)
-    worth = np.maximum(worth, np.finfo(float).tiny)
-    plain = -np.log(variance).sum(1) - np.linalg.slogdet(inner)[1] - misfit
-    stepped = plain[:, None] + pull**2 / worth
-    wander, step = np.unravel_index(int(np.argmax(stepped)), stepped.shape)
-    is_sure = stepped[wander, step] - plain.max() > SURE_GAIN
-    is_large = abs(pull[wander, step] / worth[wander, step]) > LEAST_HIDDEN_US
-    return int(step) + 1 if is_sure and is_large else None
-
-
 def _noise(t: np.ndarray, values: np.ndarray, rows: np.ndarray) -> float:
     """Return the standard deviation of one direction's observations, from how far each is off its neighbours' line."""
     t, values = t[rows], values[rows]
@@ -175,7 +138,7 @@ def _noise(t: np.ndarray, values: np.ndarray, rows: np.ndarray) -> float:
     return max(LEAST_NOISE_US, BY_MEDIAN * float(np.median(np.abs(off) / expected)))
 
 
-def _kernel(s: np.ndarray, t: np.ndarray) -> np.ndarray:
+def kernel(s: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Return the covariance of an integrated Wiener process at times s (rows) and t (columns); none before 0."""
     s, t = np.maximum(s, 0)[:, None], np.maximum(t, 0)[None, :]
     least = np.minimum(s, t)

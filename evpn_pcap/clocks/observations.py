@@ -1,0 +1,45 @@
+"""Frames become observations: low quantiles of both directions' delays over stretches of time, and how sure each is."""
+
+import numpy as np
+
+EACH = 5  # frames an observation, at least
+SAMPLE = 4_000
+Observations = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def observations(
+    x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, share: float, counts: tuple[int, int]
+) -> Observations:
+    """Return time, quantile `share` of the delays (us), direction and noise (us) of stretches, in order of time.
+
+    `counts` says how many stretches of equally many frames there are of a's frames, and of b's.
+    """
+    parts = []
+    for rows, sign, count in ((is_upper, 1, counts[0]), (~is_upper, -1, counts[1])):
+        mine_x, mine = x[rows], sign * level[rows]
+        each = len(mine) // count
+        skip = (len(mine) - each * count) // 2
+        block = np.sort(mine[skip : skip + each * count].reshape(count, each), axis=1)
+        at = share * (each - 1)
+        low = int(at)
+        value = block[:, low] + (at - low) * (block[:, min(low + 1, each - 1)] - block[:, low])
+        when = mine_x[skip : skip + each * count].reshape(count, each).mean(axis=1)
+        noise = quantile_noise(mine - np.interp(mine_x, when, value), (at + 1) / (each + 1), each)
+        parts.append((when, sign * value, np.full(count, sign > 0), np.full(count, noise)))
+    t, v, u, noises = (np.concatenate(values) for values in zip(*parts, strict=True))
+    order = np.argsort(t, kind="stable")
+    return t[order], v[order], u[order], noises[order]
+
+
+def quantile_noise(values: np.ndarray, share: float, count: int) -> float:
+    """Return the standard deviation of a quantile of `count` values that are distributed like these (Woodruff 1952)."""
+    off = np.sqrt(share * (1 - share) / (count + 2))
+    least, most = quantiles(values[:: max(1, len(values) // SAMPLE)], max(share - off, 0.0), min(share + off, 1.0))
+    return (most - least) / 2
+
+
+def quantiles(values: np.ndarray, *shares: float) -> list[float]:
+    """Return the values below which these shares of all lie."""
+    at = [int(share * (len(values) - 1)) for share in shares]
+    parted = np.partition(values, at)
+    return [float(parted[i]) for i in at]
