@@ -13,11 +13,12 @@ from evpn_pcap.clocks import on_common_clock
 from evpn_pcap.clocks.fit import fits_of
 from evpn_pcap.clocks.graph import best_reference, follow
 from evpn_pcap.clocks.margins import pair_margins
+from evpn_pcap.clocks.observations import quantile_noise
 from evpn_pcap.clocks.pair_tables import clock_pairs, clock_traces
 from evpn_pcap.clocks.pairs import Stamps, fit_pair
 from evpn_pcap.model import Quality
 from evpn_pcap.plots import clocks as clock_plot
-from evpn_pcap.synth.clock_pairs import SCENES, SPAN_NS, START_NS, simulate_fabric, simulate_pair
+from evpn_pcap.synth.clock_pairs import SCENES, SPAN_NS, START_NS, Scene, simulate_fabric, simulate_pair
 from tests.by_hand import tables
 
 TWO_WAY = sorted(set(SCENES) - {"one way"})
@@ -81,6 +82,76 @@ def test_no_time_is_uncovered_without_a_flag(scene, count, seed):
     fit, _, _, is_inside = judged(simulate_pair(SCENES[scene], count, seed))
 
     assert is_inside.all() or fit.curve.flags
+
+
+OPEN_ONCE = [
+    ("full", 2_005_164_740),  # the noise of three observations was taken for next to none
+    ("jitter 60/300", 500_053),
+    ("jitter 60/300", 500_615),
+    ("jitter 60/300", 500_751),  # one slow observation decides the course before it
+    ("step 0.3 ms", 500_210),  # a step that looked like wander
+    ("step 0.3 ms", 500_441),
+    ("step 0.3 ms", 2_005_164_806),
+    ("gap", 2_005_164_734),  # a step in a silence of 240 s
+    ("gap", 2_005_164_868),
+    ("gap", 500_532),
+    ("bogus 40%", 500_749),
+    ("uneven 20:1", 500_762),  # the last frame of the rare direction tells of a step, and is taken for a wrong match
+]
+
+
+@pytest.mark.parametrize(
+    ("scene", "seed"), [*OPEN_ONCE, *(("jitter 60/300", seed) for seed in range(500_360, 500_410))]
+)
+def test_of_200_frames_no_time_is_outside_the_bounds_and_not_named(scene, seed):
+    """Every time of ten minutes is within the bounds, or in an interval that the fit names: step, slew or silence."""
+    pair = simulate_pair(SCENES[scene], 200, seed)
+    fit = fit_pair(0, 1, stamps(pair))
+    x, expected = pair.moments(1_000, seed)
+    rows = (x >= pair.a_ns.min()) & (x <= pair.a_ns.max())
+    at, difference = (x[rows] - fit.base_x_ns).astype(float), (expected[rows] - fit.base_y_ns).astype(float)
+    low, high = (np.interp(at, fit.curve.x, one) for one in (fit.curve.low, fit.curve.high))
+
+    is_named = np.any([(at >= one.start) & (at <= one.stop) for one in fit.curve.breaks] or [at < 0], axis=0)
+
+    assert ((low <= difference) & (difference <= high) | is_named).all()
+
+
+@pytest.mark.parametrize("seed", [500_006, 500_017, 500_210, 500_441, 500_680, *range(40)])
+def test_a_step_of_300_us_is_found_in_200_frames(seed):
+    """One frame in three seconds tells a step of 0.3 ms, its time, and nothing else."""
+    pair = simulate_pair(SCENES["step 0.3 ms"], 200, seed)
+    at_ns, size_ns = pair.step
+
+    fit = fit_pair(0, 1, stamps(pair))
+
+    (step,) = fit.curve.breaks
+    assert step.kind == "step"
+    assert step.start <= at_ns - fit.base_x_ns <= step.stop
+    assert abs(step.size - size_ns) < 150_000
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_long_silence_is_a_border_and_no_step_without_a_reason(seed):
+    """Where nothing was heard for four minutes the fit names that time, and no step where no clock was set."""
+    fit = fit_pair(0, 1, stamps(simulate_pair(Scene(gap_share=0.4), 300, seed)))
+
+    (silence,) = fit.curve.breaks
+    assert silence.kind == "silence"
+    assert silence.stop - silence.start > 240e9
+
+
+@pytest.mark.parametrize(("count", "share"), [(5, 0.0), (8, 0.0), (8, 0.3), (25, 0.02)])
+def test_the_noise_of_a_quantile_follows_from_the_values(count, share):
+    """Woodruff's standard deviation is that of the quantiles of many draws, to a third."""
+    rng = np.random.default_rng(1)
+    draws = np.sort(rng.gamma(1.5, 40, (20_000, count)), axis=1)
+    at = share * (count - 1)
+    value = draws[:, int(at)] + (at - int(at)) * (draws[:, min(int(at) + 1, count - 1)] - draws[:, int(at)])
+
+    told = quantile_noise(rng.gamma(1.5, 40, 20_000), (at + 1) / (count + 1), count)
+
+    assert told == pytest.approx(value.std(), rel=0.34)
 
 
 def aligned(fabric, kept, one_way=()):

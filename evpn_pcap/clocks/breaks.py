@@ -5,6 +5,7 @@ where both say it.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,15 @@ class Bins:
     lower: np.ndarray
 
 
-def bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> Bins:
+def bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, cuts: np.ndarray) -> Bins:
+    """Return stretches with enough frames of both directions; none goes on over the first frame of a cut."""
+    edges = [0, *cuts.tolist(), len(x)]
+    parts = [_bins(x[first:stop], level[first:stop], is_upper[first:stop]) for first, stop in pairwise(edges)]
+    columns = [(one.start, one.stop, one.time, one.upper, one.lower) for one in parts]
+    return Bins(*(np.concatenate(values) for values in zip(*columns, strict=True)))
+
+
+def _bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> Bins:
     """Return stretches with enough frames of both directions, never shorter than a 200th of the time."""
     ups, downs = np.cumsum(is_upper), np.cumsum(~is_upper)
     span = x[-1] - x[0]

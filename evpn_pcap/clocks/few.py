@@ -38,11 +38,14 @@ def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
     pace = max((_pace(upper, 1), _pace(lower, -1)), key=lambda one: (one.is_known, -one.rho))
     upper, lower = tightest(upper, lower)
     found = windows(upper, lower, pace)
-    upper_count, lower_count = sum(len(w.upper.x) for w in found), sum(len(w.lower.x) for w in found)
+    upper_x, lower_x = np.zeros(0), np.zeros(0)
+    for window in found:  # in order of time
+        upper_x, lower_x = np.append(upper_x, window.upper.x), np.append(lower_x, window.lower.x)
+    upper_count, lower_count = len(upper_x), len(lower_x)
     if not (upper_count and lower_count):
         return None
     bounds = envelope(found, pace)
-    breaks = sorted([*bounds.breaks, *_lone(upper, lower), *_lone(lower, upper)], key=lambda one: one.start)
+    breaks = sorted([*bounds.breaks, *_lone(upper_x, lower_x), *_lone(lower_x, upper_x)], key=lambda one: one.start)
     removed_count += len(upper.x) - upper_count + len(lower.x) - lower_count
     flags = {
         "few": min(upper_count, lower_count) < FEW_COUNT,
@@ -58,9 +61,11 @@ def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
     )  # fmt: skip
 
 
-def _lone(mine: Constraints, others: Constraints) -> list[Break]:
-    """Return long stretches at the ends in which only the other direction has frames: half of what tells is silent."""
-    ends = [(others.x[0], mine.x[0]), (mine.x[-1], others.x[-1])]
+def _lone(mine: np.ndarray, others: np.ndarray) -> list[Break]:
+    """Return long stretches at the ends in which only the other direction has frames that bounds rest on (times of
+    both): half of what tells is silent.
+    """
+    ends = [(others[0], mine[0]), (mine[-1], others[-1])]
     return [Break(float(start), float(stop), 0.0, SILENCE) for start, stop in ends if stop - start > GAP_NS]
 
 

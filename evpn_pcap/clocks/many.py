@@ -9,16 +9,16 @@ from itertools import pairwise
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from evpn_pcap.clocks.borders import Zone, located
+from evpn_pcap.clocks.borders import LEAST_STEP_US, Zone, located
 from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
 from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, STEP_OR_SLEW, Break, Curve
-from evpn_pcap.clocks.regime import FEW_RHO_PPM, Regime, fit_regime
+from evpn_pcap.clocks.regime import FEW_RHO_PPM, SURE_SPREADS, Regime, fit_regime
+from evpn_pcap.clocks.silences import long_silences, silences
 
 LEAST_BINS = 8
 LEAST_REGIME, END_FRAMES = 4, 6  # frames of a regime, and of one at an end of the capture
 LEAST_REGIME_BINS = 3  # between two breaks; shorter ones are part of one longer break
-SILENCE_S, SILENCE_SPACINGS = 20.0, 10.0  # a silence is longer than both
 SILENCE_DOUBT_US = 150.0  # a step of this size in a silence may not show
 LOOK = 6  # frames a direction that are compared, before and after
 CONTRADICTION_US = 30.0
@@ -41,20 +41,22 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
     wrong_share = (mismatch_count + 1) / len(x)
     ends = float(x[0]), float(x[-1])
     x, y, is_upper = x[keep], y[keep], is_upper[keep]
-    found = bins(x, y - rate * x, is_upper)
+    silent = silences(x)
+    cuts = long_silences(x, is_upper, silent)
+    found = bins(x, y - rate * x, is_upper, np.searchsorted(x, cuts[:, 1]))
     if len(found.time) < LEAST_BINS:
         return None
-    zones = _merged([*_zones(found), *_contradictions(x, y - rate * x, is_upper, found)])
-    silences = _silences(x)
+    zones = [*_zones(found), *_contradictions(x, y - rate * x, is_upper, found)]
+    zones = _merged([*zones, *((start, stop) for start, stop in cuts.tolist())])
     rate += overall_rate(found)
     for attempt in range(MOST_ROUNDS):
-        regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, silences, wrong_share)
+        regimes, borders, changes = _fitted(x, y, is_upper, found, rate, zones, (silent, cuts), wrong_share)
         torn = [zone for regime in regimes if (zone := _torn(regime)) is not None]
         hidden = [regime.hidden for regime in regimes if regime.hidden is not None]
         if not (torn or hidden) or attempt == MOST_ROUNDS - 1:
             break
         zones = _merged([*zones, *torn, *hidden])
-    return _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silences) > 0)
+    return _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silent) > 0)
 
 
 def _zones(found: Bins) -> list[Zone]:
@@ -112,12 +114,6 @@ def _merged(zones: list[Zone]) -> list[Zone]:
     return merged
 
 
-def _silences(x: np.ndarray) -> np.ndarray:
-    limit = max(SILENCE_S, SILENCE_SPACINGS * (x[-1] - x[0]) / len(x))
-    at = np.flatnonzero(np.diff(x) > limit)
-    return np.stack([x[at], x[at + 1]], axis=1)
-
-
 def _fitted(
     x: np.ndarray,
     y: np.ndarray,
@@ -125,7 +121,7 @@ def _fitted(
     found: Bins,
     rate: float,
     zones: list[Zone],
-    silences: np.ndarray,
+    silent: tuple[np.ndarray, np.ndarray],
     wrong_share: float,
 ) -> tuple[list[Regime], list[Zone], list[Break]]:
     """Return the regimes, where each gives way to the next, and what happened there."""
@@ -135,7 +131,7 @@ def _fitted(
     def fit(start: float, stop: float, near: float) -> Regime:
         first, end = np.searchsorted(x, start), np.searchsorted(x, stop, side="right")
         rows = slice(int(first), int(end))
-        inside = silences[(silences[:, 0] >= start) & (silences[:, 1] <= stop)]
+        inside = silent[0][(silent[0][:, 0] >= start) & (silent[0][:, 1] <= stop)]
         return fit_regime(x[rows], y[rows], is_upper[rows], near, FEW_RHO_PPM, inside, SILENCE_DOUBT_US)
 
     regimes = [fit(*span, rate) for span in spans]
@@ -164,7 +160,18 @@ def _fitted(
         found_breaks = [
             first if surer else other for first, other, surer in zip(found_breaks, again, is_surer, strict=True)
         ]
+    pairs = zip(pairwise(regimes), found_breaks, strict=True)
+    found_breaks = [_silent(sides, one, silent[1]) or one for sides, one in pairs]
     return regimes, [border for _, border in found_breaks], [one for one, _ in found_breaks]
+
+
+def _silent(sides: tuple[Regime, Regime], found: tuple[Break, Zone], cuts: np.ndarray) -> tuple[Break, Zone] | None:
+    """Return the long silence between two regimes, unless they are surely further apart than they may be off."""
+    between = cuts[(cuts[:, 0] >= sides[0].stop) & (cuts[:, 1] <= sides[1].start)]
+    if not len(between) or abs(found[0].size) > LEAST_STEP_US + SURE_SPREADS * _doubt(sides, found[0])[1]:
+        return None
+    start, stop = between[0].tolist()
+    return Break(start, stop, 0.0, SILENCE), (start, stop)
 
 
 def _doubt(sides: tuple[Regime, Regime], happened: Break) -> tuple[bool, float]:

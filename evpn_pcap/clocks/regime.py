@@ -17,6 +17,9 @@ ENOUGH = 25  # frames an observation: the fastest of many tells more than many o
 FIRST_QUANTILE, QUANTILE = 0.3, 0.02
 BEST = 40  # frames a direction that bounds rest on
 SURE_SPREADS = 4.0
+LONE_SPREADS = (
+    6.0  # beyond a direction's first or last observation, that alone decides: fast frames may be late by chance
+)
 LEAST_RHO_PPM = 0.2  # added: no course is known better
 FEW_RHO_PPM = 10.0  # where frames are too few to tell the course
 STAMP_US = 2.0  # stamps of a microsecond are cut off, one at each host
@@ -74,12 +77,21 @@ class Regime:
     def _carried(self, x: np.ndarray, frame_x: np.ndarray, room: np.ndarray) -> np.ndarray:
         if not len(frame_x):
             return np.full(len(x), FAR_US)
-        doubt = SURE_SPREADS * self.model.spread(x, frame_x) + LEAST_RHO_PPM * np.abs(x[:, None] - frame_x[None, :])
+        doubt = self._sure(x)[:, None] * self.model.spread(x, frame_x) + LEAST_RHO_PPM * np.abs(
+            x[:, None] - frame_x[None, :]
+        )
         if len(self.silences):
             doubt = doubt + self.silence_doubt * np.abs(
                 self._silences_before(x)[:, None] - self._silences_before(frame_x)[None, :]
             )
         return np.min(doubt + room[None, :], axis=1) + STAMP_US
+
+    def _sure(self, x: np.ndarray) -> np.ndarray:
+        """Return how many standard deviations hold for sure at times x."""
+        if isinstance(self.model, Straight):
+            return np.full(len(x), SURE_SPREADS)
+        first, last = self.model.known
+        return np.where((x >= first) & (x <= last), SURE_SPREADS, LONE_SPREADS)
 
     def _silences_before(self, x: np.ndarray) -> np.ndarray:
         edges = np.sort(self.silences.ravel())

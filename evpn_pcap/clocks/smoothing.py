@@ -32,6 +32,12 @@ class Smooth:
     trend: float
     misfit: float  # of the observations, in standard deviations of the model; at least 1
 
+    @property
+    def known(self) -> tuple[float, float]:
+        """From when to when both directions have observations before and after."""
+        each = [self.times[column > 0] for column in self.basis[:, :-1].T]
+        return self.origin + max(one[0] for one in each), self.origin + min(one[-1] for one in each)
+
     def course(self, x: np.ndarray) -> np.ndarray:
         """Return the difference of the clocks at times x, up to a constant."""
         return np.asarray(kernel(x - self.origin, self.times) @ self.weights + self.trend * (x - self.origin))
