@@ -126,6 +126,7 @@ def routes():
         "is_preexisting": False,
         "refresh_ns": (),
         "outranked_ns": (),
+        "refused_ns": (),
     }
     common |= {"is_sticky": False, "is_default_gateway": False, "frame_ids": _frames(3, 1)}
     rows = [

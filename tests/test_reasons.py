@@ -164,3 +164,47 @@ def test_captures_that_begin_later_claim_no_missing_route(folder, share, tmp_pat
 
     assert not rows["route_state"].eq("not in force").any()
     assert not rows["reason"].eq("no-neighbour").any()
+
+
+WORKING = SAMPLES / "suppression-not-working"
+ENTRY = "*>{how}[2]:[0]:[48]:[bc:24:11:00:00:0{vm}]{ip}\n    192.168.16.{vm}   {weight} i\n    ET:8 RT:65001:5001\n"
+MULTICAST = "*>{how}[3]:[0]:[32]:[192.168.16.{vm}]\n    192.168.16.{vm}   {weight} i\n    ET:8 RT:65001:5001\n"
+
+
+def printed_table(*vms):
+    """Return pve1's table as FRR prints it: its own routes and those of the VTEPs of some machines."""
+    text = ""
+    for vm in (1, *vms):
+        told = {"vm": vm, "how": " " if vm == 1 else "i", "weight": 32768 if vm == 1 else "100 0"}
+        text += f"Route Distinguisher: 192.168.16.{vm}:2\n" + MULTICAST.format(**told)
+        for ip in ("", f":[32]:[10.2.1.1{vm}]", f":[128]:[fe80::be24:11ff:fe00:{vm}]"):
+            text += ENTRY.format(**told, ip=ip)
+    count = 4 * (len(vms) + 1)
+    begin, end = "BGP table version is 9, local router ID is 192.168.16.1\n", f"\nDisplayed {count} prefixes\n"
+    return begin + text + end
+
+
+@pytest.mark.parametrize(
+    ("vms", "reasons"),
+    [
+        ((2, 3), {"10.2.1.12": "suppression-off", "10.2.1.13": "suppression-off"}),
+        ((3,), {"10.2.1.12": "no-neighbour", "10.2.1.13": "suppression-off"}),
+        ((), {"10.2.1.12": "suppression-off", "10.2.1.13": "suppression-off"}),
+    ],
+)
+def test_a_route_that_the_ingress_vtep_refuses_is_not_in_force_there(vms, reasons, tmp_path):
+    """What a VTEP was told and its own print lacks, a policy refuses; a print that has no other's route proves nothing.
+
+    The last: without any route of the others it may be a print from before the sessions, wrongly named.
+    """
+    told = evpn_pcap.analyze([WORKING]).tables.updates
+    advertised = told[(told["host"] == "pve1") & (told["action"] == "advertise")]
+    name = f"pve1@{advertised['captured_ns'].max() + 2_000_000_000}-bgp-evpn-route.txt"
+    (tmp_path / name).write_text(printed_table(*vms))
+
+    rows = rows_of([WORKING], tmp_path).query("ingress_vtep == '192.168.16.1' and protocol == 'arp'")
+
+    assert dict(zip(rows["target_ip"], rows["reason"], strict=True)) == reasons
+    refused = rows.loc[rows["reason"] == "no-neighbour", ["route_state", "reason_detail"]]
+    assert refused["route_state"].eq("not in force").all()
+    assert refused["reason_detail"].str.contains("192.168.16.2 told it.*a policy refuses it there").all()

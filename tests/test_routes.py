@@ -616,6 +616,16 @@ def test_a_new_sessions_table_has_no_triggers():
     assert own["trigger_frame_id"].isna().tolist() == [True, False]
 
 
+def test_what_a_first_table_told_can_be_learned_anew():
+    """A MAC of the first table that was withdrawn and is announced again was taught anew, whatever came before."""
+    told = [advertise(T - 9 * SECOND, ip=None), event(T - 8 * SECOND, "end-of-rib"), withdraw(T - 4 * SECOND, ip=None)]
+
+    own = caused([*told, advertise(T, ip=None)], heard(T - 6 * SECOND), heard(T - 50_000_000))
+
+    assert own["trigger_delay_ns"].isna().tolist() == [True, False]
+    assert own["trigger_delay_ns"].dropna().tolist() == [50_000_000]
+
+
 def test_any_frame_teaches_a_mac():
     """A MAC, and an address that is announced together with it, are announced for any frame of the MAC."""
     own = caused(
@@ -717,6 +727,7 @@ CAROLS = {"rd": "c:2", "sender_ip": CAROL, "sender_port": 50000}
 def test_best_path(first, second, outranked):
     """Sticky goes before sequence, sequence before the lower VTEP; one segment's routes do not compete."""
     routes = at_bob(advertise(10, **first), advertise(20, **CAROLS, **second, next_hop=CAROL), withdraw(30, **CAROLS))
+    routes = routes.assign(outranked_ns=outranked_times(routes))
     found = routes[routes["outranked_ns"].map(bool)]
 
     assert dict(zip(found["sender_ip"], found["outranked_ns"], strict=True)) == outranked
@@ -728,7 +739,7 @@ def test_best_path_moment_by_moment(spans):
     """At every moment a route is outranked exactly where one in force then has a better rank."""
     rows = [
         {"receiver_ip": BOB, "route_type": 2, "vni": 5001, "mac": 1, "next_hop": f"10.0.0.{number}",
-         "advertised_ns": since, "withdrawn_ns": since + length, "mobility_sequence": sequence}
+         "advertised_ns": since, "withdrawn_ns": since + length, "mobility_sequence": sequence, "refused_ns": ()}
         for number, (since, length, sequence) in enumerate(spans)
     ]  # fmt: skip
     found = outranked_times(rows_of(columns.ROUTES, rows)).tolist()

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from evpn_pcap import columns
 from evpn_pcap.errors import OptionError
 from evpn_pcap.model import FOREVER, Options
-from evpn_pcap.routes import route_intervals, with_agreement
+from evpn_pcap.routes import route_intervals, routes_at, with_agreement, with_causes
+from evpn_pcap.routes.refusals import refused_times
 from evpn_pcap.rules import load_rules
 from evpn_pcap.sources import with_fabric
 from evpn_pcap.sources.snapshots import read_snapshots
@@ -345,3 +346,114 @@ def test_a_contradiction_is_a_finding():
     assert found[["vni", "subject", "frame_ids"]].to_numpy().tolist() == [
         [5001, f"{BOB} bc:24:11:00:00:01 10.2.1.11", (4,)]
     ]
+
+
+OTHER = {"mac": 0xBC2411000002, "ip": "10.2.1.12"}  # a route that every print shows
+
+
+def shows(*prints):
+    """Return SNAPSHOTS of BOB's whole table: (time, the routes that each shows)."""
+    told = []
+    for number, (time_ns, routes) in enumerate(prints):
+        common = {"snapshot_id": number, "host": "bob", "form": "routes", "is_whole": True, "speaker_ip": BOB}
+        common |= {"captured_ns": time_ns, "is_local": False}
+        told += [common | ROUTE | TOLD | route | {"entry": entry} for entry, route in enumerate(routes)]
+    return rows_of(columns.SNAPSHOTS, told).assign(
+        time_ns=pd.array([row["captured_ns"] for row in told], dtype="int64"), margin_ns=0
+    )
+
+
+def refused(seen, prints):
+    """Return when BOB refused ROUTE by UPDATES and prints, per interval."""
+    routes, sessions = route_intervals(updates(*START, *seen), prints)
+    told = with_agreement(prints, routes, sessions, captured(T + 1000 * SECOND))
+    at_bob = routes[(routes["receiver_ip"] == BOB) & (routes["sender_ip"] == ALICE) & (routes["mac"] == ROUTE["mac"])]
+    return refused_times(routes, told).loc[at_bob.index].tolist()
+
+
+BEGUN = [advertise(T, **OTHER), advertise(T + SECOND)]
+SLACK = SECOND  # the margin of a print without a clock error
+
+
+def test_a_print_proves_a_refusal():
+    """A print of the whole table that lacks a route proves it refused from then on; before, that is in doubt."""
+    found = refused(BEGUN, shows((T + 10 * SECOND, [OTHER])))
+
+    assert found == [(T + SECOND, T + 10 * SECOND + SLACK, FOREVER)]
+
+
+def test_refused_until_told_anew():
+    """When a route is told anew a policy decides anew: from then on it is in doubt, until it is withdrawn."""
+    again, gone = T + 20 * SECOND, T + 30 * SECOND
+
+    found = refused([*BEGUN, advertise(again), withdraw(gone)], shows((T + 10 * SECOND, [OTHER])))
+
+    assert found == [(T + SECOND, T + 10 * SECOND + SLACK, again, again, gone, gone)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown"),
+    [
+        ([], []),  # nothing that BOB must have
+        ([], [OTHER, {"mac": 7, "ip": None}]),  # a route that nobody told him
+        ([advertise(T, rd="192.168.16.4:2", next_hop=BOB, sender_ip=BOB, receiver_ip=ALICE)], [OTHER]),  # not his own
+    ],
+)
+def test_a_print_of_another_time_proves_no_refusal(seen, shown):
+    """A print that lacks what the receiver itself announces, or shows what it cannot have, is not believed."""
+    assert refused([*seen, *BEGUN], shows((T + 10 * SECOND, shown), (T + 500 * SECOND, [OTHER, {}]))) == [()]
+
+
+kinds = st.lists(st.sampled_from(["told", "lacks", "shows"]), max_size=7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(kinds)
+def test_refused_moment_by_moment(kinds):
+    """Surely refused: since a print that lacks it, not told since, nor shown next without being told. Else in doubt
+    beside such a print, and never where prints on both sides show it."""
+    events = [(T + number * 10 * SECOND, kind) for number, kind in enumerate(kinds, 1)]
+    again = [advertise(time_ns) for time_ns, kind in events if kind == "told"]
+    prints = [(time_ns, [OTHER] + [{}] * (kind == "shows")) for time_ns, kind in events if kind != "told"]
+
+    (threes,) = refused([*BEGUN, *again], shows(*prints))
+
+    for place in range(len(kinds) + 1):
+        moment = T + place * 10 * SECOND + 5 * SECOND
+        before = next((kind for kind in reversed(kinds[:place]) if kind != "told"), None)
+        after = next((kind for kind in kinds[place:] if kind != "told"), None)
+        told_since = place > 0 and kinds[place - 1] == "told"
+        told_next = place < len(kinds) and kinds[place] == "told"
+        is_sure = before == "lacks" and not told_since and (told_next or after != "shows")
+        is_open = "lacks" in (before, after) and not is_sure
+        parts = list(zip(threes[::3], threes[1::3], threes[2::3], strict=True))
+        assert any(sure <= moment < until for _, sure, until in parts) == is_sure
+        assert any(since <= moment < sure for since, sure, _ in parts) == is_open
+
+
+def test_a_refused_route_is_not_in_the_table():
+    """What the receiver refuses is in no table of its own, and outranks nothing there; in doubt it is neither."""
+    routes, sessions = route_intervals(updates(*START, *BEGUN), prints := shows((T + 10 * SECOND, [OTHER])))
+    told = with_agreement(prints, routes, sessions, captured(T + 1000 * SECOND))
+    nothing = [table.empty().assign(time_ns=0, margin_ns=0) for table in (columns.EVENTS, columns.ANCHORS)]
+
+    caused = with_causes(routes, sessions, *nothing, captured(T), told)
+    at_bob = routes_at(caused[caused["receiver_ip"] == BOB], T + 12 * SECOND)
+
+    assert at_bob["ip"].tolist() == [OTHER["ip"]]
+
+
+def test_a_multicast_route_can_be_refused():
+    """A whole print that shows other multicast routes and lacks one is one finding, and a refusal of that route."""
+    imet = {"route_type": 3, "mac": None, "vni": 5001}
+    one, other = ({**imet, "ip": ip, "rd": f"{ip}:2"} for ip in (ALICE, "192.168.16.9"))
+    prints = shows((T + 10 * SECOND, [other]))
+    routes, sessions = route_intervals(updates(*START, advertise(T, **one), advertise(T, **other)), prints)
+    told = with_agreement(prints, routes, sessions, captured(T + 1000 * SECOND))
+    rule = next(rule for rule in load_rules() if rule.name == "snapshot-contradicts")
+
+    found = rule.find(tables(routes=routes, snapshots=told))
+    spans = refused_times(routes, told)[(routes["receiver_ip"] == BOB) & (routes["ip"] == ALICE)]
+
+    assert found["subject"].tolist() == [f"{BOB} multicast of {ALICE}"]
+    assert spans.tolist() == [(T, T + 10 * SECOND + SLACK, FOREVER)]

@@ -151,6 +151,7 @@ ROUTES = Table(
         Column("med", NUMBER, "MULTI_EXIT_DISC attribute"),
         Column("is_imported", FLAG, "false: the receiver exports none of its route targets for that VNI, so it has no effect there; missing: not known"),
         Column("outranked_ns", IDS, "from, until, from, until ...: when another VTEP's route for the same VNI, MAC and IP was preferred there (sticky, higher sequence, lower VTEP; RFC 7432, 15)"),
+        Column("refused_ns", IDS, "in doubt since, surely since, until, in doubt since ...: when the receiver did not have it, although told, as its own prints show: a policy refuses it (RFC 4271, 9.1)"),
         Column("trigger_frame_id", MAYBE_ID, "own routes of type 2: the frame at the access port that made the VTEP announce it, where captured"),
         Column("trigger_delay_ns", MAYBE_SPAN, "from that frame to the UPDATE"),
         Column("withdraw_reason", WORD, "moved | aged | link down | family disabled | session lost | replaced | unknown; missing while in force"),

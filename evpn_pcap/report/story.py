@@ -171,7 +171,8 @@ def _route(route: pd.Series, asked_ns: int, names: dict[int, str]) -> str:
     frames = " ".join(frame_text(one, names) for one in route["frame_ids"])
     mine = "own route" if route["receiver_ip"] == route["next_hop"] else f"behind {route['next_hop']}"
     imported = ", but not imported (no matching route target)" if route["is_imported"] is False else ""
-    return f"Route {mac_text(int(route['mac']))} {route['ip']}, {mine}: {came}; {gone}{imported} [{frames}]"
+    refused = ", but refused there for a time or all of it (prints lack it)" if route["refused_ns"] else ""
+    return f"Route {mac_text(int(route['mac']))} {route['ip']}, {mine}: {came}; {gone}{imported}{refused} [{frames}]"
 
 
 def _moments(row: pd.Series, found: list[Moment]) -> str:

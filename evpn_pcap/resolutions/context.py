@@ -18,16 +18,16 @@ def route_states(
 ) -> pd.DataFrame:
     """Return, per row, `route_state` at the ingress VTEP when asked, and whether the route was in force `well_before`.
 
-    "Not in force" needs a table known whole (`is_table_whole`). A route that the VTEP does not import has no
-    effect there, and is not in force. Where the host that saw the UPDATE saw the requests as well, its own clock
-    tells which came first.
+    "Not in force" needs a table known whole (`is_table_whole`). A route that the VTEP does not import, or surely
+    refuses, has no effect there, and is not in force; where it is in doubt whether it does, the state is unknown.
+    Where the host that saw the UPDATE saw the requests as well, its own clock tells which came first.
     """
     names = ["row_id", "ingress_vtep", "target_ip", "target_mac", "vni", "time_ns", "last_request_ns", "margin_ns"]
     asked = rows.reset_index()[[*names, "host", "request_count"]]
     is_imported = routes["is_imported"].fillna(value=True).astype(bool)
     told = routes[(routes["route_type"] == 2) & routes["ip"].notna() & is_imported]
-    names = ["receiver_ip", "ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns"]
-    told = told[names].assign(**_hosts_of(told["frame_ids"], points))
+    read = ["ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns", "refused_ns"]
+    told = told[["receiver_ip", *read]].assign(**_hosts_of(told["frame_ids"], points))
     pairs = asked.merge(
         told,
         left_on=["ingress_vtep", "target_ip"],
@@ -44,13 +44,16 @@ def route_states(
     ended = _order(pairs, requests, margins, "end_host", end_ns, pairs["withdraw_margin_ns"])
     settled_ns = pairs["advertised_ns"] + WELL_BEFORE_NS
     early = _order(pairs, requests, margins, "begin_host", settled_ns, pairs["margin_ns_route"])
-    holds = (begun == BEFORE) & (ended == AFTER)
-    close = ~holds & (begun != AFTER) & (ended != BEFORE) & ((begun == TOO_CLOSE) | (ended == TOO_CLOSE))
+    is_sure, is_open = refusals(pairs)
+    is_told = (begun == BEFORE) & (ended == AFTER)
+    holds = is_told & ~is_sure & ~is_open
+    close = ~is_told & (begun != AFTER) & (ended != BEFORE) & ((begun == TOO_CLOSE) | (ended == TOO_CLOSE))
     is_held = rows.index.isin(pairs.loc[holds, "row_id"])
     is_close = rows.index.isin(pairs.loc[close, "row_id"])
+    is_doubtful = rows.index.isin(pairs.loc[is_told & is_open, "row_id"])
     state = np.select(
-        [is_held, is_close, rows["is_table_whole"]],
-        [RouteState.IN_FORCE, RouteState.TOO_CLOSE, RouteState.NOT_IN_FORCE],
+        [is_held, is_close, is_doubtful, rows["is_table_whole"]],
+        [RouteState.IN_FORCE, RouteState.TOO_CLOSE, RouteState.UNKNOWN, RouteState.NOT_IN_FORCE],
         RouteState.UNKNOWN,
     )
     well_before = rows.index.isin(pairs.loc[holds & (early == BEFORE), "row_id"])
@@ -81,6 +84,24 @@ def _order(
     request = asked["request_host"], asked["time_ns"], asked["margin_ns"]
     doubt_ns = margins.doubt(pairs[seen_by], told_ns, told_margin_ns, *request)
     return order_within(told_ns, asked["time_ns"], doubt_ns)
+
+
+def refusals(pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return, per pair of a row and a route, whether the VTEP surely refused the route then, and whether it is open.
+
+    Reads time_ns, margin_ns and refused_ns: since when that is in doubt, since when it is sure, until when, and so on.
+    """
+    asked = zip(pairs["time_ns"].tolist(), pairs["margin_ns"].tolist(), pairs["refused_ns"], strict=True)
+    words = [_refusal(time_ns - margin_ns, time_ns + margin_ns, threes) for time_ns, margin_ns, threes in asked]
+    return np.array([one == "sure" for one in words], bool), np.array([one == "open" for one in words], bool)
+
+
+def _refusal(earliest_ns: int, latest_ns: int, threes: tuple[int, ...]) -> str:
+    """Return whether a route was refused all the time between two moments ("sure"), perhaps ("open"), or not."""
+    parts = list(zip(threes[::3], threes[1::3], threes[2::3], strict=True))
+    if any(sure <= earliest_ns and latest_ns < until for _, sure, until in parts):
+        return "sure"
+    return "open" if any(since <= latest_ns and earliest_ns < until for since, _, until in parts) else ""
 
 
 def are_tables_whole(rows: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:

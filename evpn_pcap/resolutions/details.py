@@ -8,6 +8,7 @@ import pandas as pd
 
 from evpn_pcap.model import FOREVER, AnsweredBy, Kind, Outcome, RouteState, WithdrawReason
 from evpn_pcap.order import AFTER, BEFORE, order
+from evpn_pcap.resolutions.context import refusals
 
 Pair = dict[Any, Any]  # a row and a route of its target, as plain values
 PRINT_NS = 1_000_000_000  # a larger margin is that of prints
@@ -90,7 +91,7 @@ def _stories(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     asked = rows.reset_index()[["row_id", "ingress_vtep", "target_ip", "vni", "time_ns", "margin_ns"]]
     told = routes[(routes["route_type"] == 2) & (routes["margin_ns"] != FOREVER)]
     read = ["ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns", "is_imported"]
-    read += ["next_hop", "sender_ip", "withdraw_reason", "silence_ns", "route_targets", "is_preexisting"]
+    read += ["next_hop", "sender_ip", "withdraw_reason", "silence_ns", "route_targets", "is_preexisting", "refused_ns"]
     pairs = asked[asked["margin_ns"] != FOREVER].merge(
         told[["receiver_ip", *read]], left_on=["ingress_vtep", "target_ip"], right_on=["receiver_ip", "ip"],
         how="inner", suffixes=("", "_route"), validate="many_to_many",
@@ -100,13 +101,16 @@ def _stories(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     end_ns = pairs["withdrawn_ns"].clip(upper=FOREVER // 2)
     ended = order(end_ns, pairs["withdraw_margin_ns"], pairs["time_ns"], pairs["margin_ns"])
     pairs = pairs.assign(is_before=begun == BEFORE, is_after=begun == AFTER, is_over=ended == BEFORE, end_ns=end_ns)
-    held = (
-        pairs[pairs["is_before"] & (ended == AFTER)].sort_values("advertised_ns").drop_duplicates("row_id", keep="last")
-    )
+    is_sure, is_open = refusals(pairs)
+    lasts = pairs["is_before"] & (ended == AFTER) & ~is_open
+    lasting = pairs.assign(is_refused=is_sure)[lasts]
+    lasting = lasting.sort_values("advertised_ns", kind="stable").drop_duplicates(["row_id", "is_refused"], keep="last")
+    held, refused = lasting[~lasting["is_refused"]], lasting[lasting["is_refused"]]
     past = pairs[pairs["is_over"]].sort_values("end_ns").drop_duplicates("row_id", keep="last")
     later = pairs[pairs["is_after"]].sort_values("advertised_ns").drop_duplicates("row_id")
     words = [
         _each(held[~held["is_imported"].fillna(value=True).astype(bool)], _not_imported),
+        _each(refused, _refused),
         _each(past, _withdrawn),
         _each(later, _not_yet),
     ]
@@ -154,6 +158,10 @@ def _never(rows: pd.DataFrame, told: pd.DataFrame) -> pd.Series:
 
 def _not_imported(row: Pair) -> str:
     return f"not importable: none of its route targets ({row['route_targets']}) is the VTEP's own"
+
+
+def _refused(row: Pair) -> str:
+    return f"not importable: {row['sender_ip']} told it, and the VTEP's own prints lack it: a policy refuses it there"
 
 
 def _withdrawn(row: Pair) -> str:

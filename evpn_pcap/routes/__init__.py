@@ -1,5 +1,6 @@
 """UPDATES become ROUTES: when each EVPN route was in force at each speaker, and why (RFC 4271; RFC 7432)."""
 
+import numpy as np
 import pandas as pd
 
 from evpn_pcap import columns
@@ -9,6 +10,7 @@ from evpn_pcap.routes.intervals import built_routes, intervals_of
 from evpn_pcap.routes.places import access_frames, own_address_routes
 from evpn_pcap.routes.preference import outranked_times
 from evpn_pcap.routes.prints import messages_of_prints, with_speakers
+from evpn_pcap.routes.refusals import refused_times
 from evpn_pcap.routes.sessions import sessions_of
 from evpn_pcap.routes.told import closings_of, own_messages, received_messages
 from evpn_pcap.routes.triggers import find_triggers
@@ -49,7 +51,6 @@ def route_intervals(updates: pd.DataFrame, snapshots: pd.DataFrame | None = None
     intervals = pd.concat([intervals_of(received, closings), intervals_of(own, closings.iloc[:0])], ignore_index=True)
     routes = built_routes(intervals)
     routes = routes.assign(is_imported=are_imported(routes))
-    routes = routes.assign(outranked_ns=outranked_times(routes))
     return columns.ROUTES.build(dict(routes)), sessions_of(updates, received, closings, prints)
 
 
@@ -61,11 +62,13 @@ def with_causes(
     points: pd.DataFrame,
     snapshots: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Return ROUTES with what triggered each announcement, and why each withdrawn route was withdrawn.
+    """Return ROUTES with what triggered each announcement, why each was withdrawn, and who refused it when.
 
-    Reads SESSIONS, EVENTS, ANCHORS and SNAPSHOTS with time_ns and margin_ns, and POINTS. What the captures do not tell
-    is missing, or `unknown`.
+    Reads SESSIONS, EVENTS, ANCHORS and SNAPSHOTS with time_ns, margin_ns and agreement, and POINTS. What the captures
+    do not tell is missing, or `unknown`.
     """
+    routes = routes.assign(refused_ns=refused_times(routes, snapshots))
+    routes = routes.assign(outranked_ns=outranked_times(routes))
     own = own_address_routes(routes)
     frames = access_frames(events, anchors, points, own["mac"].unique())
     triggers = find_triggers(routes, own, sessions, frames, events, points)
@@ -74,5 +77,13 @@ def with_causes(
 
 
 def routes_at(routes: pd.DataFrame, time_ns: int) -> pd.DataFrame:
-    """Return the rows of ROUTES in force at a moment of the common clock (ns): from included, until excluded."""
-    return routes[(routes["advertised_ns"] <= time_ns) & (routes["withdrawn_ns"] > time_ns)].reset_index(drop=True)
+    """Return the rows of ROUTES in force at a moment of the common clock (ns): from included, until excluded.
+
+    What the receiver refuses, surely or by all that is known, is not in its table.
+    """
+    held = routes[(routes["advertised_ns"] <= time_ns) & (routes["withdrawn_ns"] > time_ns)]
+    is_refused = [
+        any(since <= time_ns < until for since, until in zip(threes[::3], threes[2::3], strict=True))
+        for threes in held["refused_ns"]
+    ]
+    return held[~np.array(is_refused, dtype=bool)].reset_index(drop=True)

@@ -5,7 +5,8 @@ import pandas as pd
 from evpn_pcap.model import FOREVER, Role
 from evpn_pcap.routes.prints import printed_routes
 
-KEY = ["rd", "ethernet_tag", "mac", "ip"]  # of MAC/IP routes
+ROUTE = ["route_type", "rd", "ethernet_tag", "mac", "ip"]  # what names a MAC/IP or an inclusive multicast route
+MAC_IP, IMET = 2, 3
 INSTALL_NS = 1_000_000_000  # from the frame to the daemon's table, on a busy machine
 
 
@@ -17,17 +18,18 @@ def with_agreement(
     A printed route agrees where the UPDATEs have it in force within the print's margin and a second; it
     contradicts them where they had withdrawn it before, or where the session's whole table is known
     without it. It is absent where they have it in force all around the print of the whole table. Neither is said of a
-    print that the captures of its host's underlay do not reach beyond. Reads POINTS with last_time_ns.
+    print that the captures of its host's underlay do not reach beyond. MAC/IP and inclusive multicast routes are
+    compared. Reads POINTS with last_time_ns.
     """
     told = printed_routes(snapshots.dropna(subset=["speaker_ip"]))
-    held = routes[(routes["margin_ns"] != FOREVER) & (routes["route_type"] == 2)]
+    held = routes[(routes["margin_ns"] != FOREVER) & routes["route_type"].isin([MAC_IP, IMET])]
     held = held.assign(has_frames=held["frame_ids"].map(bool).astype(bool))
     seen = held[held["has_frames"]]
-    told = told[(told["margin_ns"] != FOREVER) & (told["route_type"] == 2)]
+    told = told[told["margin_ns"] != FOREVER]
     told = told.assign(row=told.index, slack_ns=told["margin_ns"] + INSTALL_NS)
     pairs = told.merge(
         held.assign(speaker_ip=held["receiver_ip"]),
-        on=["speaker_ip", *KEY], how="inner", suffixes=("", "_route"), validate="many_to_many",
+        on=["speaker_ip", *ROUTE], how="inner", suffixes=("", "_route"), validate="many_to_many",
     )  # fmt: skip
     begun = pairs["advertised_ns"] - pairs["margin_ns_route"] <= pairs["time_ns"] + pairs["slack_ns"]
     ended = pairs["withdrawn_ns"] < pairs["time_ns"] - pairs["slack_ns"] - pairs["withdraw_margin_ns"]
@@ -59,7 +61,10 @@ def _is_known(told: pd.DataFrame, sessions: pd.DataFrame) -> pd.Series:
 
 
 def _absent(snapshots: pd.DataFrame, told: pd.DataFrame, seen: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each route that is in force all around a print of the whole table and not in it."""
+    """Return a row for each route that is in force all around a print of the whole table and not in it.
+
+    A table may be whole of MAC/IP routes only: that it lacks a multicast route counts where it shows another.
+    """
     prints = snapshots[(snapshots["form"] == "routes") & snapshots["is_whole"].fillna(value=False).astype(bool)]
     prints = prints[prints["speaker_ip"].notna() & (prints["margin_ns"] != FOREVER)].drop_duplicates("snapshot_id")
     prints = prints[_is_seen_after(prints, points)]
@@ -71,8 +76,9 @@ def _absent(snapshots: pd.DataFrame, told: pd.DataFrame, seen: pd.DataFrame, poi
     slack_ns = pairs["margin_ns"] + INSTALL_NS
     begun = pairs["advertised_ns"] + pairs["margin_ns_route"] < pairs["time_ns"] - slack_ns
     lasts = pairs["withdrawn_ns"] - pairs["withdraw_margin_ns"] > pairs["time_ns"] + slack_ns
-    pairs = pairs[begun & lasts]
-    shown = told[["snapshot_id", *KEY]].drop_duplicates()
-    found = pairs.merge(shown, on=["snapshot_id", *KEY], how="left", indicator=True, validate="many_to_one")
+    has_imet = pairs["snapshot_id"].isin(told.loc[told["route_type"] == IMET, "snapshot_id"])
+    pairs = pairs[begun & lasts & (has_imet | (pairs["route_type"] == MAC_IP))]
+    shown = told[["snapshot_id", *ROUTE]].drop_duplicates()
+    found = pairs.merge(shown, on=["snapshot_id", *ROUTE], how="left", indicator=True, validate="many_to_one")
     found = found[found["_merge"] == "left_only"].assign(entry=-1, agreement="absent")
     return found[[name for name in snapshots.columns if name in found]]

@@ -12,7 +12,8 @@ ROUTE_FIELDS = [column.name for column in columns.ROUTES.columns if column.name 
 ATTRIBUTES = [name for name in ROUTE_FIELDS if name not in KEY]
 WITHDRAWN = -1  # in place of a number of attributes
 _TOLD_LATER: dict[str, object] = {
-    "is_imported": None, "outranked_ns": (), "trigger_frame_id": None, "trigger_delay_ns": None, "silence_ns": None,
+    "is_imported": None, "outranked_ns": (), "refused_ns": (), "trigger_frame_id": None, "trigger_delay_ns": None,
+    "silence_ns": None,
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """ROUTES -> when another VTEP's route for the same address was preferred at a receiver (RFC 7432, 15.1 and 15.2)."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from ipaddress import ip_address
 from itertools import groupby
 from operator import itemgetter
@@ -19,7 +20,7 @@ def outranked_times(routes: pd.DataFrame) -> pd.Series:
     Of several MAC/IP routes in force at a receiver for one VNI, MAC and IP, from different VTEPs, a
     sticky one goes before the others, then the one with the higher MAC mobility sequence, then
     that of the VTEP with the lower address. Routes of one Ethernet segment do not compete, nor do
-    those that the receiver does not import.
+    those that the receiver does not import, or while it refuses them.
     """
     held = routes["is_imported"].fillna(value=True).astype(bool)
     told = routes[(routes["route_type"] == 2) & held & routes["next_hop"].notna() & routes["mac"].notna()]
@@ -35,14 +36,26 @@ def _outranked(rows: pd.DataFrame) -> dict[int, list[int]]:
     spans = zip(
         _ranks(rows), rows["advertised_ns"].tolist(), rows["withdrawn_ns"].tolist(), rows.index.tolist(), strict=True
     )
+    refused = rows["refused_ns"].to_dict()
     covered = _Union()
     found: dict[int, list[int]] = {}
     for _, same in groupby(sorted(spans), key=itemgetter(0)):
         equals = list(same)
         found |= {row: covered.within(since, until) for _, since, until, row in equals}
-        for _, since, until, _ in equals:
-            covered.add(since, until)
+        for _, since, until, row in equals:
+            for begin, end in _held(since, until, refused[row]):
+                covered.add(begin, end)
     return found
+
+
+def _held(since: int, until: int, refused: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Yield what is left of an interval where the receiver surely has the route; `refused` is in threes, in order."""
+    for begin, end in zip(refused[::3], refused[2::3], strict=True):
+        if since < begin:
+            yield since, begin
+        since = end
+    if since < until:
+        yield since, until
 
 
 class _Union:

@@ -37,7 +37,7 @@ def find_triggers(
     whose frame was not captured has none, nor has one of a whole table that a new session was told: that tells when
     the session came up, not when the address was learned.
     """
-    announced = _announced(own[~_is_of_first_table(own, sessions)], points)
+    announced = _announced(own.assign(is_of_first=_is_of_first_table(own, sessions)), points)
     announced = announced.assign(since_ns=announced["since_ns"].clip(lower=_freed_times(announced, routes)))
     frames = frames[~_may_be_by_proxy(frames, routes)]
     is_claim = frames["message"].notna() & frames["ip"].notna()
@@ -77,15 +77,14 @@ def _announced(own: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     ordered = own.sort_values("advertised_ns", kind="stable")
     route = ordered.groupby(["sender_ip", "rd", "ethernet_tag", "mac", "ip"], dropna=False, sort=False)
     before_ns = route["withdrawn_ns"].shift().fillna(0).astype("int64")
-    alone = ordered[ordered["ip"].isna()][["vtep_ip", "mac", "advertised_ns"]].assign(
-        with_ns=lambda t: t["advertised_ns"]
-    )
+    alone = ordered[ordered["ip"].isna() & ~ordered["is_of_first"]]
+    alone = alone[["vtep_ip", "mac", "advertised_ns"]].assign(with_ns=alone["advertised_ns"])
     near = pd.merge_asof(
         ordered[["vtep_ip", "mac", "advertised_ns"]], alone, on="advertised_ns", by=["vtep_ip", "mac"],
         direction="nearest", tolerance=TOGETHER_NS,
     )  # fmt: skip
     first_frame = ordered["frame_ids"].str[0].astype("Int64")  # a route that only prints show has none
-    is_seen = ~ordered["is_preexisting"].astype(bool) & first_frame.notna()
+    is_seen = ~ordered["is_preexisting"].astype(bool) & ~ordered["is_of_first"] & first_frame.notna()
     return ordered.assign(
         own_link=OWN_LINK,
         route_host=capture_of(first_frame).map(hosts),

@@ -1,13 +1,14 @@
 """A print of a VTEP's BGP table and the UPDATEs of the captures say different things.
 
 What it shows
-    `show bgp l2vpn evpn route` of a host lists a MAC/IP route that the UPDATEs had withdrawn, or that nobody had told
-    it in a session whose whole table is known; or the print of the whole table lacks a route that the UPDATEs have
-    in force all around it, by more than the clock margin and a second.
+    `show bgp l2vpn evpn route` of a host lists a MAC/IP or multicast route that the UPDATEs had withdrawn, or that
+    nobody had told it in a session whose whole table is known; or the print of the whole table lacks a route that the
+    UPDATEs have in force all around it, by more than the clock margin and a second.
 
 Why it matters
     One of the two is not what it is taken for: a route refused by policy, a print from another time or host,
-    a BGP session that was not captured, or a daemon that lost or kept a route.
+    a BGP session that was not captured, or a daemon that lost or kept a route. A print that is otherwise right is
+    believed: ROUTES has the route as refused there (`refused_ns`), and it is not taken for one that the VTEP held.
 
 What else looks like this
     A wrong time or host given with the print; a clock that was set in between.
@@ -18,13 +19,17 @@ References
 
 """
 
+from collections.abc import Hashable
+from typing import Any
+
 import pandas as pd
 
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import Rule, Severity, Tables
 from evpn_pcap.rules._found import gather
 
-KEY = ["rd", "ethernet_tag", "mac", "ip"]
+KEY = ["route_type", "rd", "ethernet_tag", "mac", "ip"]
+IMET = 3
 _SAYS = {
     "contradicts": "is in the print {name} of {host}, and by the UPDATEs not in force then",
     "absent": "is in force by the UPDATEs, and not in the print {name} of {host}",
@@ -46,7 +51,7 @@ def find(tables: Tables) -> pd.DataFrame:
         validate="many_to_one",
     )  # fmt: skip
     rows = found.to_dict("records")
-    address = [f"{mac_text(int(row['mac']))} {'' if pd.isna(row['ip']) else row['ip']}".strip() for row in rows]
+    address = [_words(row) for row in rows]
     evidence = pd.DataFrame(
         {
             "vni": found["vni"].fillna(found["told_vni"]),
@@ -60,6 +65,13 @@ def find(tables: Tables) -> pd.DataFrame:
         }
     )
     return gather(evidence)
+
+
+def _words(row: dict[Hashable, Any]) -> str:
+    """Return what a route is for: MAC and address, or the multicast of a VTEP."""
+    if row["route_type"] == IMET:
+        return f"multicast of {row['ip']}"
+    return f"{mac_text(int(row['mac']))} {'' if pd.isna(row['ip']) else row['ip']}".strip()
 
 
 RULE = Rule(

@@ -21,8 +21,9 @@ import evpn_pcap
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import FOREVER, Analysis, Options
 from samples.lab.neighbours import Neighbours
+from samples.lab.receipts import Receipts, Refusals, has_updates, table_ends
 from samples.lab.skew import captures_in, read_clocks
-from samples.lab.triggers import Receipts, settled
+from samples.lab.triggers import settled
 
 PRINTED = "-bgp-evpn-route.json"
 SETTLED_NS = 100_000_000  # a VTEP's own table is ahead of its UPDATE by what bgpd waits: 50 ms, here doubled
@@ -33,8 +34,8 @@ OPERATIONS = {
     ("arp", 1): "arp-request", ("arp", 2): "arp-reply", ("rarp", 3): "rarp", ("nd", 133): "rs", ("nd", 135): "ns",
     ("nd", 136): "na", **dict.fromkeys((("mld", kind) for kind in (130, 131, 132, 143)), "mld"),
 }  # fmt: skip
-ROUTES = ("receivers", "prints", "outside", "given", "routes", "changing", "untold", "missing", "surplus")
-CAUSES = ("told", "unsent", "unknown", "uncaptured", "right", "wrong", "none", "late")
+ROUTES = ("receivers", "prints", "outside", "given", "routes", "changing", "untold", "refused", "missing", "surplus")
+CAUSES = ("told", "unsent", "unknown", "uncaptured", "tabled", "right", "wrong", "none", "late")
 HEADER = " ".join((f"{'run':44}", *(f"{name:>9}" for name in ROUTES), "|", *(f"{n:>10}" for n in CAUSES), "worst ms"))
 COMMUNITY = re.compile(r"(RT|MM|Rmac):(\S+?)(?:,|\s|$)")
 Row = dict[Any, Any]
@@ -83,7 +84,8 @@ def compare(folder: Path) -> Comparison:
 
     Where a session was up before its capture began, BGP does not tell again what it had told: there each VTEP's first
     print after that is given to the program as a snapshot, and the later ones are compared. Prints before the first
-    and after the last frame of the VTEP's captures, and of VTEPs whose UPDATEs were cut, are `outside`.
+    and after the last frame of the VTEP's captures, and of VTEPs whose UPDATEs were cut, are `outside`; so are those
+    after a given print from before the captures, if the VTEP's bgpd logged UPDATEs between the two.
     """
     home = folder.with_name(folder.name.removesuffix("-skewed"))
     truth = json.loads((home / "truth.json").read_text(encoding="utf-8"))
@@ -102,11 +104,13 @@ def compare(folder: Path) -> Comparison:
         times = {host: _seconds(_stamp(clocks, host)(one.begin_ns)) for host, one in first.items()}
         given = tuple(f"{host}@{times[host]}={one.file}" for host, one in first.items())
         analysis = evpn_pcap.analyze(captures_in(folder), Options(snapshots=given))
-        prints = [one for one in prints if one is not first[one.host]]
+        stale = {host for host, one in first.items() if _is_outdated(one, home, analysis, clocks)}
+        prints = [one for one in prints if one is not first[one.host] and one.host not in stale]
         found.counts["given"] = len(given)
     found.counts["outside"] = len(every) - len(prints) - found.counts["given"]
     stamp = _stamp(clocks, analysis.clocks[0].reference if analysis.clocks else "")
-    _compare_prints(found, prints, analysis, truth["vteps"], stamp)
+    refusals = {one.host: Refusals(home / "evidence" / f"{one.host}-frr.log") for one in prints}
+    _compare_prints(found, prints, analysis, truth["vteps"], stamp, refusals)
     _compare_causes(found, truth, analysis, clocks, home / "evidence")
     return found
 
@@ -117,6 +121,15 @@ def _first_to_know(every: list[Print], covered: list[Print]) -> dict[str, Print]
     earlier = {one.host: one for one in every if one.host in begun and one.begin_ns < begun[one.host].begin_ns}
     counts = Counter(one.host for one in covered)
     return begun | {host: one for host, one in earlier.items() if counts[host] == 1}
+
+
+def _is_outdated(one: Print, home: Path, analysis: Analysis, clocks: Row) -> bool:
+    """Return whether a VTEP's table changed between a print of it and the first frame of its captures."""
+    stamp = _stamp(clocks, one.host)
+    firsts = [each.first_ns for each in analysis.captures if each.host == one.host and each.first_ns is not None]
+    until_ns = one.begin_ns + max(0, min(firsts) - stamp(one.begin_ns))
+    log = home / "evidence" / f"{one.host}-frr.log"
+    return until_ns > one.end_ns and has_updates(log, one.begin_ns, until_ns)
 
 
 def _begins_late(analysis: Analysis) -> bool:
@@ -176,10 +189,18 @@ def _mac(value: object) -> str:
     return mac_text(value) if isinstance(value, int) else ""
 
 
-def _compare_prints(found: Comparison, prints: list[Print], analysis: Analysis, vteps: Row, stamp: Stamp) -> None:
+def _compare_prints(
+    found: Comparison,
+    prints: list[Print],
+    analysis: Analysis,
+    vteps: Row,
+    stamp: Stamp,
+    refusals: dict[str, Refusals],
+) -> None:
     """Hold each print against the routes in force then; what changed while it was taken may be in it or not.
 
-    `untold`: a VTEP's own routes, printed before it had told anybody anything.
+    `untold`: a VTEP's own routes, printed before it had told anybody anything. `refused`: what its bgpd logged as
+    denied when it was told it last; packets do not show it.
     """
     by_receiver = defaultdict(list)
     for row in analysis.tables.routes.to_dict("records"):
@@ -188,24 +209,42 @@ def _compare_prints(found: Comparison, prints: list[Print], analysis: Analysis, 
     found.counts["prints"] = len(prints)
     for one in prints:
         begin_ns, end_ns = stamp(one.begin_ns) - SETTLED_NS, stamp(one.end_ns) + SETTLED_NS
-        before, throughout = set(), set()
         vtep_ip = vteps[one.host]
         own_ns = [row["advertised_ns"] for row, _ in by_receiver[vtep_ip] if row["sender_ip"] == vtep_ip]
         is_silent = end_ns <= min(own_ns, default=FOREVER)
         untold = {way for way in one.ways if is_silent and way.next_hop == vtep_ip}
-        for row, way in by_receiver[vtep_ip]:
-            since_ns, until_ns = row["advertised_ns"], row["withdrawn_ns"]
-            doubt_ns, end_doubt_ns = row["margin_ns"], row["withdraw_margin_ns"]
-            if since_ns - doubt_ns <= end_ns and until_ns > begin_ns - end_doubt_ns:
-                before.add(way)
-            if since_ns + doubt_ns <= begin_ns and until_ns - end_doubt_ns > end_ns:
-                throughout.add(way)
+        before, tellers = _in_force(by_receiver[vtep_ip], begin_ns, end_ns)
+        throughout = set(tellers)
         found.counts["untold"] += len(untold)
         found.counts["routes"] += len((one.ways - untold) | throughout)
         found.counts["changing"] += len(before - throughout)
-        for name, ways in (("missing", one.ways - before - untold), ("surplus", throughout - one.ways)):
+        surplus = throughout - one.ways
+        refused = {way for way in surplus if refusals[one.host].is_refused(tellers[way], way.rd, way.prefix, one)}
+        found.counts["refused"] += len(refused)
+        for name, ways in (("missing", one.ways - before - untold), ("surplus", surplus - refused)):
             found.counts[name] += len(ways)
             found.told += [f"{name} at {one.file.name}: {way}" for way in sorted(ways)]
+
+
+def _in_force(rows: list[tuple[Row, Way]], begin_ns: int, end_ns: int) -> tuple[set[Way], dict[Way, set[str]]]:
+    """Return the ways that may have been in force at any moment between, and those that were all the time, by whom."""
+    before, tellers = set(), defaultdict(set)
+    for row, way in rows:
+        since_ns, until_ns = row["advertised_ns"], row["withdrawn_ns"]
+        doubt_ns, end_doubt_ns = row["margin_ns"], row["withdraw_margin_ns"]
+        may_lack, lacks = _refused(row["refused_ns"], begin_ns, end_ns)
+        if since_ns - doubt_ns <= end_ns and until_ns > begin_ns - end_doubt_ns and not lacks:
+            before.add(way)
+        if since_ns + doubt_ns <= begin_ns and until_ns - end_doubt_ns > end_ns and not may_lack:
+            tellers[way].add(row["sender_ip"])
+    return before, tellers
+
+
+def _refused(threes: tuple[int, ...], begin_ns: int, end_ns: int) -> tuple[bool, bool]:
+    """Return whether the program holds a route as perhaps, and as surely, refused by its receiver between two times."""
+    parts = list(zip(threes[::3], threes[1::3], threes[2::3], strict=True))
+    may_lack = any(since <= end_ns and begin_ns < until for since, _, until in parts)
+    return may_lack, any(sure <= begin_ns and end_ns < until for _, sure, until in parts)
 
 
 def _is_covered(one: Print, analysis: Analysis, clocks: Row) -> bool:
@@ -221,10 +260,11 @@ def _compare_causes(found: Comparison, truth: Row, analysis: Analysis, clocks: R
     """Hold the trigger of each announcement, and its delay, against what the witnesses tell.
 
     `unsent`: no UPDATE of it is in the captures; `unknown`: the witnesses know no trigger; `uncaptured`: no capture
-    was there to show it.
+    was there to show it; `tabled`: the program names none, and by the daemons' logs it was told before the End-of-RIB
+    of the VTEP's first table, which tells what was known at any time before.
     """
     stamp = _stamp(clocks, analysis.clocks[0].reference if analysis.clocks else "")
-    neighbours, receipts = Neighbours(evidence, truth["vteps"]), Receipts(evidence)
+    neighbours, receipts, ends_ns = Neighbours(evidence, truth["vteps"]), Receipts(evidence), table_ends(evidence)
     routes = analysis.tables.routes
     own = routes[
         (routes["receiver_ip"] == routes["sender_ip"]) & (routes["route_type"] == 2) & ~routes["is_preexisting"]
@@ -251,6 +291,8 @@ def _compare_causes(found: Comparison, truth: Row, analysis: Analysis, clocks: R
         word, difference_ns, said = _judge(told, trigger, wire_ns, packets, anchors, stamp)
         if word != "right" and not _is_shown(event, truth, analysis, clocks):
             word = "uncaptured"
+        if word == "none" and formatted_ns <= ends_ns.get(truth["vteps"][event["vtep"]], 0):
+            word = "tabled"
         found.counts[word] += 1
         if word == "right":
             found.worst_ns = max(found.worst_ns, difference_ns)

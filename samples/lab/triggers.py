@@ -1,23 +1,18 @@
 """Frames, kernel notices and FRR's logs -> the frame that made a VTEP announce an address, and when the UPDATE went.
 
-A bridge learns a MAC from its first frame (br_fdb_update in net/bridge/br_fdb.c), so that is the trigger of a MAC. An
-address is learned by a neighbour entry; its trigger came before the kernel told of the entry, whoever heard that first:
-zebra, or `ip monitor neigh`. Both stamp what they hear when they are scheduled, so each is late and never early.
+A bridge learns a MAC from its first frame (br_fdb_update in net/bridge/br_fdb.c), so that is the trigger of a MAC; it
+came in by a port, for a MAC behind the tunnel is another VTEP's. An address is learned by a neighbour entry; its
+trigger came before the kernel told of the entry, whoever heard that first: zebra, or `ip monitor neigh`. Both stamp
+what they hear when they are scheduled, so each is late and never early.
 """
 
-import re
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from samples.lab.neighbours import Neighbours
-from samples.lab.updates import STAMP, stamp_ns
 
 TRIGGER_NS = 20_000_000  # from the frame to the kernel's notice to zebra
-RECEIPT_NS = 1_000_000_000
-RECEIVED = re.compile(r" (?P<sender>\S+?)(?:\(\S+\))? rcvd RD \S+ (?P<route>\[2\]\S+)")
 Row = dict[str, Any]
 
 
@@ -44,8 +39,9 @@ def settled(event: Row, truth: Row, neighbours: Neighbours) -> Row | None:
     if event["trigger"] is None:
         return None
     vtep, mac, ip = event["vtep"], event["mac"], event["ip"]
+    own = [event["trigger"]] if event["trigger"]["interface"] in {one["tap"] for one in truth["ports"].values()} else []
     heard_ns = notice_ns(neighbours, vtep, mac, ip, event["t_ns"]) if ip else event["t_ns"]
-    return trigger([event["trigger"], *_entered(truth, vtep, mac, ip)], ip, heard_ns, event["t_ns"])
+    return trigger([*own, *_entered(truth, vtep, mac, ip)], ip, heard_ns, event["t_ns"])
 
 
 def _entered(truth: Row, vtep: str, mac: str, ip: str) -> list[Row]:
@@ -62,22 +58,3 @@ def _entered(truth: Row, vtep: str, mac: str, ip: str) -> list[Row]:
         for row in truth["announcements"]
         if (row["vtep"], row["mac"]) == (vtep, mac) and not ip
     ]
-
-
-class Receipts:
-    """When bgpd of any host logged that it had received a type-2 route: the UPDATE was on the wire by then."""
-
-    def __init__(self, folder: Path) -> None:
-        self._times: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for path in folder.glob("*-frr.log"):
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                if (found := RECEIVED.search(line)) and (stamp := STAMP.match(line)):
-                    self._times[found["sender"], found["route"]].append(stamp_ns(stamp))
-        for times in self._times.values():
-            times.sort()
-
-    def first(self, sender: str, route: str, since_ns: int) -> int:
-        """Return when a sender's route was received first since it was formatted; since_ns where no log tells."""
-        times = self._times.get((sender, route), [])
-        near = times[bisect_left(times, since_ns) :][:1]
-        return near[0] if near and near[0] <= since_ns + RECEIPT_NS else since_ns

@@ -242,14 +242,17 @@ class _Truth:
         return sorted(rows, key=lambda row: row["t_ns"])
 
     def _trigger(self, vtep: str, one: updates.Macip) -> Row | None:
-        """Return the frame after which the VTEP told of an address, of those that came in and name it."""
+        """Return the frame after which the VTEP told of an address, of those that came in by a port and name it.
+
+        What comes in over the fabric makes no MAC the VTEP's own.
+        """
         heard_ns = notice_ns(self.neighbours, vtep, one.mac, one.ip, one.time_ns) if one.ip else one.time_ns
         rows = [
             _times(seen.time_ns)
             | {"op": seen.frame.name, "target": seen.frame.target_ip or None, "l2dst": seen.frame.destination_mac}
             | {"interface": seen.interface}
             for seen in self.journeys.entered(vtep, one.time_ns - TRIGGER_NS, one.time_ns)
-            if seen.frame.source_mac == one.mac and one.ip in ("", _told_ip(seen))
+            if seen.role == "tap" and seen.frame.source_mac == one.mac and one.ip in ("", _told_ip(seen))
         ]
         return trigger(rows, one.ip, heard_ns, one.time_ns)
 
