@@ -72,6 +72,7 @@ class WithdrawReason(StrEnum):
     LINK_DOWN = "link down"  # the MAC went at once, with its addresses, although it had just been heard
     FAMILY_DISABLED = "family disabled"  # all addresses of IPv4 or IPv6 went at one instant, the MACs stayed
     SESSION_LOST = "session lost"  # the session that carried it ended
+    STALE = "stale"  # kept while its speaker restarted, and not announced again
     REPLACED = "replaced"  # announced anew with other attributes
     UNKNOWN = "unknown"
 
@@ -187,12 +188,9 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some thousand records of one file, one element a record in the file's order.
+    """Some thousand records of one file, one element a record in the file's order."""
 
-    `octets` ends with 256 spare zero octets or more: a gather at any record's start never leaves it.
-    """
-
-    octets: "np.ndarray"  # uint8
+    octets: "np.ndarray"  # uint8; at the end 256 spare zero octets or more: no gather at a record's start leaves it
     start: "np.ndarray"  # int64, offset of the record's first octet in `octets`
     captured_bytes: "np.ndarray"  # int64
     wire_bytes: "np.ndarray"  # int64

@@ -127,6 +127,7 @@ def routes():
         "refresh_ns": (),
         "outranked_ns": (),
         "refused_ns": (),
+        "stale_ns": (),
     }
     common |= {"is_sticky": False, "is_default_gateway": False, "frame_ids": _frames(3, 1)}
     rows = [

@@ -337,6 +337,14 @@ def test_session_messages():
     assert anomalies == {}
 
 
+@pytest.mark.parametrize(("head", "is_graceful"), [(0x4078, True), (0x8078, False), (0x0078, False)])
+def test_graceful_notifications(head, is_graceful):
+    """The N flag of graceful restart stands beside the R flag (RFC 8538, 2)."""
+    row = only(open_message((64, pack(">H", head))))
+
+    assert bool(row["is_notification_graceful"]) == is_graceful
+
+
 def test_open():
     """An OPEN tells hold time, AS of four octets, families, graceful restart, add-path and its name."""
     told = (

@@ -7,6 +7,7 @@ import pytest
 
 import evpn_pcap
 from evpn_pcap.model import FOREVER, Options
+from evpn_pcap.resolutions.context import are_tables_whole
 from tests.conftest import PROJECT, SHARED
 
 SAMPLES = PROJECT / "samples"
@@ -128,6 +129,16 @@ def test_reasons_tell_what_lies_behind_them():
     assert learned.str.fullmatch(r"the VTEP then announced \S+, 5\d ms after the request: the exchange taught it").all()
 
 
+def test_stale_routes_are_told():
+    """What a VTEP answers while its peer restarts gracefully rests on a stale route; what is lost, is lost by then."""
+    rows = rows_of([SAMPLES / "graceful-restart"])
+
+    details = rows["reason_detail"].tolist()
+
+    assert [index for index, one in enumerate(details) if "stale since its session was lost" in one] == [4, 5]
+    assert [one.rpartition(" (")[2] for one in details[7:9]] == ["stale)", "session lost)"]
+
+
 SCENARIOS = ("arp-flooded", "arp-learned-then-suppressed", "nd-linklocal-suppressed", "suppression-off")
 BGP_MARKER = b"\xff" * 16
 WITH_BGP = [
@@ -208,3 +219,33 @@ def test_a_route_that_the_ingress_vtep_refuses_is_not_in_force_there(vms, reason
     refused = rows.loc[rows["reason"] == "no-neighbour", ["route_state", "reason_detail"]]
     assert refused["route_state"].eq("not in force").all()
     assert refused["reason_detail"].str.contains("192.168.16.2 told it.*a policy refuses it there").all()
+
+
+S = 1_000_000_000
+WHOLE, LOST_OPEN = (0, S), (0, FOREVER)  # first message, complete
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_whole"),
+    [
+        ({"b": [WHOLE], "c": [WHOLE]}, True),
+        ({"b": [WHOLE], "c": [LOST_OPEN]}, False),
+        ({"b": [WHOLE, (20 * S, 21 * S)], "c": [WHOLE]}, True),  # comes up again after the request
+        ({"b": [WHOLE, (20 * S, FOREVER)], "c": [WHOLE]}, True),
+        ({"b": [WHOLE, (9 * S, 11 * S)], "c": [WHOLE]}, False),  # its table had not ended
+        ({"b": [LOST_OPEN, (5 * S, 6 * S)], "c": [WHOLE]}, True),  # what was told before is gone
+        ({"b": [LOST_OPEN, (20 * S, 21 * S)], "c": [WHOLE]}, False),
+        ({"b": [WHOLE], "c": [(20 * S, 21 * S)]}, False),  # was there another session before the capture?
+        ({}, False),
+    ],
+)
+def test_with_each_peer_the_last_session_before_a_request_counts(seen, is_whole):
+    """A table is known whole where each peer's last session that had begun told a whole one before the request."""
+    told = [("a", peer, *times) for peer, sessions in seen.items() for times in sessions]
+    sessions = pd.DataFrame(told, columns=["receiver_ip", "sender_ip", "first_ns", "complete_ns"])
+    sessions = sessions.astype({"first_ns": "int64", "complete_ns": "int64"}).assign(margin_ns=0, gap_count=0)
+    times = {"time_ns": [10 * S], "last_request_ns": [10 * S], "margin_ns": [0]}
+    rows = pd.DataFrame({"ingress_vtep": ["a"], **times}, index=pd.Index([7], name="row_id"))
+    points = pd.DataFrame({"role": ["underlay"], "vtep_ip": ["a"], "first_time_ns": [0], "last_time_ns": [90 * S]})
+
+    assert are_tables_whole(rows, sessions, points).tolist() == [is_whole]

@@ -781,3 +781,169 @@ def test_triggers_are_true(scenario, captures_folder):
     expected = true_triggers(truth)
     assert found.keys() == expected.keys()
     assert found == {key: pytest.approx(values, abs=0.005) for key, values in expected.items()}
+
+
+LISTED = {"restart_time_s": 120, "is_forwarding_kept": True, "is_notification_graceful": False}
+HELPER = {"restart_time_s": 120, "is_notification_graceful": False}  # FRR's default: the capability without families
+AGREED = {"is_notification_graceful": True}
+PORT = {"sender_port": 40001}  # of ALICE's next connection
+LATER = {"ip": "10.2.1.99"}
+
+
+def greeting(time_ns, theirs=LISTED, ours=HELPER, **ports):
+    """Return the start of a session of ALICE's, with both OPENs."""
+    back = {"receiver_port": ports["sender_port"]} if ports else {}
+    return [
+        event(time_ns, "start", **ports),
+        event(time_ns + 1, "open", **theirs, **ports),
+        event(time_ns + 2, "open", **ours, **(BACK | back)),
+        event(time_ns + 3, "keepalive", **ports),
+    ]
+
+
+def restarted(*rows, theirs=LISTED, ours=HELPER):
+    """Return from when until when BOB has ALICE's routes, which she told at T and T + 1, and why they went, by IP."""
+    told = [*greeting(T - 9, theirs, ours), advertise(T), advertise(T + 1, **LATER), event(T + 2, "end-of-rib"), *rows]
+    routes, _ = route_intervals(updates(*told))
+    at_bob = routes[routes["receiver_ip"] == BOB].sort_values("ip")
+    reasons = [None if pd.isna(one) else str(one) for one in at_bob["withdraw_reason"]]
+    return [*zip(at_bob["ip"], *zip(*spans(at_bob), strict=True), reasons, at_bob["stale_ns"], strict=True)]
+
+
+LOST = T + 10 * SECOND
+UP = T + 20 * SECOND
+OVER = LOST + 120 * SECOND
+GONE = T + 30 * SECOND
+
+
+@pytest.mark.parametrize("closing", ["reset", "end", "start"])
+def test_graceful_restart_keeps_routes_until_the_table_is_whole_again(closing):
+    """What is told again in time was in force all along; what is not, is withdrawn as stale at End-of-RIB."""
+    again = [*greeting(UP, **PORT), advertise(UP + 9, **PORT), event(GONE, "end-of-rib", **PORT)]
+
+    assert restarted(event(LOST, closing), *again) == [
+        (ROUTE["ip"], T, FOREVER, None, (LOST, UP + 9)),
+        (LATER["ip"], T + 1, GONE, "stale", (LOST, GONE)),
+    ]
+
+
+def test_graceful_restart_without_the_old_sessions_end():
+    """A speaker that comes back before its peer noticed that it was gone restarted all the same."""
+    again = [*greeting(UP, **PORT), advertise(UP + 9, **PORT), event(GONE, "end-of-rib", **PORT)]
+
+    assert [row[:4] for row in restarted(*again)] == [
+        (ROUTE["ip"], T, FOREVER, None),
+        (LATER["ip"], T + 1, GONE, "stale"),
+    ]
+
+
+def test_other_attributes_after_a_restart():
+    """What is told otherwise after a restart is replaced then, and what is withdrawn is gone then."""
+    again = [*greeting(UP, **PORT), advertise(UP + 9, vni=7, **PORT), withdraw(UP + 10, **LATER, **PORT)]
+
+    found = restarted(event(LOST, "reset"), *again, event(GONE, "end-of-rib", **PORT))
+
+    assert [row[1:4] for row in found] == [
+        (T, UP + 9, "replaced"),
+        (UP + 9, FOREVER, None),
+        (T + 1, UP + 10, "unknown"),
+    ]
+
+
+@pytest.mark.parametrize("begun", [[], greeting(OVER + SECOND, **PORT), [event(UP, "start", **PORT)]])
+def test_the_restart_time_is_over(begun):
+    """Without a new session in the restart time, the routes are gone when it is over."""
+    found = restarted(event(LOST, "reset"), *begun)
+
+    assert [row[2:] for row in found] == [(OVER, "session lost", (LOST, OVER))] * 2
+
+
+@pytest.mark.parametrize("new", [HELPER, LISTED | {"is_forwarding_kept": False}, {}])
+def test_forwarding_was_not_kept(new):
+    """A new OPEN that does not list EVPN, or says that forwarding was not kept, ends what is stale at once."""
+    found = restarted(event(LOST, "reset"), *greeting(UP, new, **PORT), advertise(UP + 9, **PORT))
+
+    assert [row[1:4] for row in found] == [
+        (T, UP + 1, "session lost"),
+        (UP + 9, FOREVER, None),
+        (T + 1, UP + 1, "session lost"),
+    ]
+
+
+def test_lost_again_before_the_table_was_whole():
+    """What is still stale when the new session is lost is gone; what that had told again is kept once more."""
+    again = [*greeting(UP, **PORT), advertise(UP + 9, **PORT), event(GONE, "reset", **PORT)]
+
+    found = restarted(event(LOST, "reset"), *again)
+
+    assert [row[1:4] for row in found] == [
+        (T, GONE + 120 * SECOND, "session lost"),
+        (T + 1, GONE, "session lost"),
+    ]
+    assert found[0][4] == (LOST, UP + 9, GONE, GONE + 120 * SECOND)
+
+
+NOT_LISTED = (HELPER, HELPER, "reset", {}, False)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "closing", "codes", "is_kept"),
+    [
+        NOT_LISTED,
+        (LISTED, {}, "reset", {}, False),
+        (LISTED, HELPER, "reset", {}, True),
+        (LISTED, HELPER, "notification", {"error_code": 4, "error_subcode": 0}, False),
+        (LISTED | AGREED, HELPER, "notification", {"error_code": 4, "error_subcode": 0}, False),
+        (LISTED | AGREED, HELPER | AGREED, "notification", {"error_code": 4, "error_subcode": 0}, True),
+        (LISTED | AGREED, HELPER | AGREED, "notification", {"error_code": 6, "error_subcode": 2}, True),
+        (LISTED | AGREED, HELPER | AGREED, "notification", {"error_code": 6, "error_subcode": 9}, False),
+    ],
+)
+def test_who_keeps_routes(theirs, ours, closing, codes, is_kept):
+    """Both must have offered graceful restart, the sender for EVPN; a NOTIFICATION is graceful where both say so."""
+    again = [*greeting(UP, theirs, ours, **PORT), advertise(UP + 9, **PORT), event(GONE, "end-of-rib", **PORT)]
+
+    found = restarted(event(LOST, closing, **codes), *again, theirs=theirs, ours=ours)
+
+    ended = [(T, FOREVER), (T + 1, GONE)] if is_kept else [(T, LOST), (UP + 9, FOREVER), (T + 1, LOST)]
+    assert [row[1:3] for row in found] == ended
+
+
+def test_the_other_direction_is_judged_by_itself():
+    """What BOB told ALICE is gone at the reset, because he listed no family, although she did."""
+    bobs = {**BACK, "rd": "192.168.16.4:2", "next_hop": BOB}
+    told = [*greeting(T - 9), advertise(T), advertise(T + 1, **bobs), event(LOST, "reset")]
+
+    routes, _ = route_intervals(updates(*told))
+    ends = routes[routes["receiver_ip"] != routes["sender_ip"]].set_index("receiver_ip")["withdrawn_ns"]
+
+    assert ends.to_dict() == {ALICE: LOST, BOB: OVER}
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps, st.sampled_from([LISTED, HELPER]))
+def test_restarts_equal_a_table_kept_by_hand(steps, theirs):
+    """With resets after which a session begins anew and tells its whole table, stale routes stay until that is told."""
+    rows, table, stale, expected = [*greeting(90, theirs)], {}, set(), []
+    for number, (action, mac, sequence) in enumerate(steps):
+        now = 100 + 10 * number
+        told = {"mac": mac, "mobility_sequence": sequence}
+        if action == "reset":
+            rows += [event(now, "reset"), *greeting(now + 1, theirs)]
+            table = {key: value for key, value in table.items() if key not in stale} if theirs is LISTED else {}
+            stale = set(table)
+        elif action == "withdraw" and mac == 2:  # stands for End-of-RIB
+            rows.append(event(now, "end-of-rib"))
+            table, stale = {key: value for key, value in table.items() if key not in stale}, set()
+        else:
+            rows.append((advertise if action == "advertise" else withdraw)(now, **told))
+            table = {key: value for key, value in table.items() if key != mac}
+            table |= {mac: sequence} if action == "advertise" else {}
+            stale -= {mac}
+        expected.append(set(table.items()))
+
+    routes, _ = route_intervals(updates(*rows))
+    at_bob = routes[routes["receiver_ip"] == BOB]
+    in_force = [routes_at(at_bob, 100 + 10 * number + 5) for number in range(len(steps))]
+
+    assert [set(zip(now["mac"], now["mobility_sequence"], strict=True)) for now in in_force] == expected

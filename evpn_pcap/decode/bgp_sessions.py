@@ -38,12 +38,13 @@ def _asn(value: bytes) -> Fields:
 
 
 def _restart(value: bytes) -> Fields:
-    """Flags 4 bits, time 12 bits, then AFI 2, SAFI 1, flags 1 for each family."""
+    """Flags 4 bits (R, N: RFC 8538, 2), time 12 bits, then AFI 2, SAFI 1, flags 1 for each family."""
     head = int.from_bytes(value[:2])
     families = {value[at : at + 3]: bool(value[at + 3] & 0x80) for at in range(2, len(value) - 3, 4)}
     fields = {
         "restart_time_s": head & 0x0FFF,
         "is_restarting": bool(head & 0x8000),
+        "is_notification_graceful": bool(head & 0x4000),
         "is_forwarding_kept": families.get(b"\x00\x19\x46"),
     }
     return {**fields, "told": f"{head & 0x0FFF} s{', restarting' if head & 0x8000 else ''}"}
@@ -68,7 +69,7 @@ CAPABILITIES: dict[int, tuple[Capability, int]] = {  # with the fewest octets of
     5: (Capability("extended-next-hop", "RFC 8950", _name_only), 0),
     6: (Capability("extended-message", "RFC 8654", _name_only), 0),
     9: (Capability("role", "RFC 9234", _name_only), 0),
-    64: (Capability("graceful-restart", "RFC 4724, 3", _restart), 2),
+    64: (Capability("graceful-restart", "RFC 4724, 3; RFC 8538, 2", _restart), 2),
     65: (Capability("4-octet-as", "RFC 6793", _asn), 4),
     69: (Capability("add-path", "RFC 7911, 4", _add_path), 4),
     70: (Capability("enhanced-route-refresh", "RFC 7313", _name_only), 0),

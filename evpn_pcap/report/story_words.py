@@ -64,6 +64,7 @@ WITHDRAWALS = {
     "link down": "because its link went down",
     "family disabled": "because the whole address family went at that moment",
     "session lost": "because the BGP session was lost",
+    "stale": "because its speaker restarted and did not announce it again",
     "replaced": "because a newer announcement replaced it",
     "unknown": "for a reason that the captures do not show",
 }

@@ -107,15 +107,20 @@ def _refusal(earliest_ns: int, latest_ns: int, threes: tuple[int, ...]) -> str:
 def are_tables_whole(rows: pd.DataFrame, sessions: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:
     """Return whether everything that the ingress VTEP had told and been told by then is known.
 
-    Every session of the ingress VTEP was seen from its start to End-of-RIB before the request,
-    without a gap, and that VTEP's underlay was captured then.
+    With each of its peers, the ingress VTEP's last session that had begun by then was seen from its start to
+    End-of-RIB before the request, without a gap, and that VTEP's underlay was captured then. If that session was lost,
+    nobody has told anything since.
     """
     asked = rows.reset_index()[["row_id", "ingress_vtep", "time_ns", "margin_ns", "last_request_ns"]]
     ends = pd.concat([sessions.assign(vtep_ip=sessions["receiver_ip"]), sessions.assign(vtep_ip=sessions["sender_ip"])])
-    ends = ends[["vtep_ip", "gap_count", "complete_ns", "margin_ns"]].rename(
+    way = ["sender_ip", "receiver_ip"]
+    ends = ends[["vtep_ip", *way, "first_ns", "gap_count", "complete_ns", "margin_ns"]].rename(
         columns={"margin_ns": "complete_margin_ns"}
     )
     known = asked.merge(ends, left_on="ingress_vtep", right_on="vtep_ip", how="inner", validate="many_to_many")
+    begun = order(known["first_ns"], known["complete_margin_ns"], known["time_ns"], known["margin_ns"]) != AFTER
+    known = known.assign(is_begun=begun).sort_values(["is_begun", "first_ns"], kind="stable")
+    known = known.drop_duplicates(["row_id", *way], keep="last")  # the last that had begun, if any had
     complete_ns = known["complete_ns"].clip(upper=FOREVER // 2)
     before = order(complete_ns, known["complete_margin_ns"], known["time_ns"], known["margin_ns"]) == BEFORE
     whole = (known["gap_count"] == 0) & (known["complete_ns"] != FOREVER) & before

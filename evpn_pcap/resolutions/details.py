@@ -92,6 +92,7 @@ def _stories(rows: pd.DataFrame, routes: pd.DataFrame) -> pd.DataFrame:
     told = routes[(routes["route_type"] == 2) & (routes["margin_ns"] != FOREVER)]
     read = ["ip", "mac", "vni", "advertised_ns", "withdrawn_ns", "margin_ns", "withdraw_margin_ns", "is_imported"]
     read += ["next_hop", "sender_ip", "withdraw_reason", "silence_ns", "route_targets", "is_preexisting", "refused_ns"]
+    read += ["stale_ns"]
     pairs = asked[asked["margin_ns"] != FOREVER].merge(
         told[["receiver_ip", *read]], left_on=["ingress_vtep", "target_ip"], right_on=["receiver_ip", "ip"],
         how="inner", suffixes=("", "_route"), validate="many_to_many",
@@ -179,6 +180,14 @@ def _not_yet(row: Pair) -> str:
 
 
 def _since(row: Pair) -> str:
+    """Return since when a route was in force, and whether only graceful restart kept it."""
+    spans = zip(row["stale_ns"][::2], row["stale_ns"][1::2], strict=True)
+    lost = next((lost_ns for lost_ns, until_ns in spans if lost_ns <= row["time_ns"] < until_ns), None)
+    stale = "" if lost is None else f", stale since its session was lost {(row['time_ns'] - lost) / 1e9:.1f} s before"
+    return _span(row) + stale
+
+
+def _span(row: Pair) -> str:
     if row["is_preexisting"]:
         return "since before the capture"
     span_ns, doubt_ns = int(row["time_ns"]) - int(row["advertised_ns"]), int(row["margin_ns_route"])

@@ -1,7 +1,9 @@
 """SNAPSHOTS of kernels around each row -> what the ingress VTEP held when asked, in the order in which Linux decides.
 
 The order is that of br_do_proxy_suppress_arp and br_do_suppress_nd (net/bridge/br_arp_nd_proxy.c): the neighbour
-entry of the target on the SVI, its state, the FDB entry of its MAC, the port that points to.
+entry of the target on the SVI, its state, the FDB entry of its MAC, the port that points to. What comes before these,
+a VLAN-aware bridge without an upper device for the VLAN (`no-svi`), stays a candidate: none of the prints that are read
+tells which VLAN an upper device is for.
 """
 
 from typing import Literal

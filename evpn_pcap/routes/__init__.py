@@ -11,6 +11,7 @@ from evpn_pcap.routes.places import access_frames, own_address_routes
 from evpn_pcap.routes.preference import outranked_times
 from evpn_pcap.routes.prints import messages_of_prints, with_speakers
 from evpn_pcap.routes.refusals import refused_times
+from evpn_pcap.routes.restarts import stale_times, with_restarts
 from evpn_pcap.routes.sessions import sessions_of
 from evpn_pcap.routes.told import closings_of, own_messages, received_messages
 from evpn_pcap.routes.triggers import find_triggers
@@ -25,7 +26,8 @@ def route_intervals(updates: pd.DataFrame, snapshots: pd.DataFrame | None = None
     An advertisement opens an interval; a withdrawal, or an advertisement of the same ROUTE_KEY with other
     attributes, closes it. A session that ends withdraws everything it carried, although no UPDATE says so:
     by NOTIFICATION, RST or FIN of either side, by a new SYN on its ports, or by a newer connection of the
-    two speakers once that carries routes. The same advertisement again is a refresh.
+    two speakers once that carries routes; but for graceful restart, which keeps routes (`with_restarts`). The same
+    advertisement again is a refresh.
 
     A message seen at several hosts counts once: best as the receiver's own host saw it, because a route is
     in force from when the receiver has it; else where the clock is known best. A speaker's own routes, told
@@ -48,8 +50,10 @@ def route_intervals(updates: pd.DataFrame, snapshots: pd.DataFrame | None = None
     received = received_messages(updates)
     closings = closings_of(received)
     own = own_messages(updates, received)
-    intervals = pd.concat([intervals_of(received, closings), intervals_of(own, closings.iloc[:0])], ignore_index=True)
-    routes = built_routes(intervals)
+    kept = with_restarts(received, closings)
+    told = [intervals_of(kept.received, kept.closings), intervals_of(own, closings.iloc[:0])]
+    intervals = pd.concat(told, ignore_index=True)
+    routes = built_routes(intervals.assign(stale_ns=stale_times(intervals, kept.stale)))
     routes = routes.assign(is_imported=are_imported(routes))
     return columns.ROUTES.build(dict(routes)), sessions_of(updates, received, closings, prints)
 

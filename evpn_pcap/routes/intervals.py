@@ -40,7 +40,9 @@ def intervals_of(rows: View, closings: pd.DataFrame) -> pd.DataFrame:
 
 def _closed_by(runs: pd.DataFrame, is_last: np.ndarray) -> np.ndarray:
     """Return what ended each run, as far as BGP itself says: the reason of a withdrawal it does not."""
-    by_update = np.where(runs["content"].shift(-1) == WITHDRAWN, WithdrawReason.UNKNOWN, WithdrawReason.REPLACED)
+    word = runs["withdrawn_by"].shift(-1, fill_value="")  # of stale routes; UPDATEs do not say why
+    withdrawn = np.where(word != "", word, WithdrawReason.UNKNOWN)
+    by_update = np.where(runs["content"].shift(-1) == WITHDRAWN, withdrawn, WithdrawReason.REPLACED)
     by_session = np.where(runs["closed_ns"].notna(), WithdrawReason.SESSION_LOST, "")
     found: np.ndarray = np.where(runs["content"] == WITHDRAWN, WithdrawReason.UNKNOWN, "")
     return np.where(found != "", found, np.where(is_last, by_session, by_update))
@@ -89,6 +91,7 @@ def built_routes(intervals: pd.DataFrame) -> pd.DataFrame:
             "margin_ns": rows["margin_ns"],
             "withdraw_margin_ns": rows["withdraw_margin_ns"].fillna(0),
             "is_preexisting": rows["is_preexisting"],
+            "stale_ns": rows["stale_ns"],
             "refresh_ns": [moments if isinstance(moments, tuple) else () for moments in rows["refresh_ns"]],
             "withdraw_reason": rows["closed_by"].where(rows["closed_by"] != ""),
             "frame_ids": [tuple(frame for frame in pair if frame != NO_FRAME) for pair in frames],

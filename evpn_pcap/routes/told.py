@@ -114,7 +114,7 @@ def own_messages(updates: pd.DataFrame, received: View) -> View:
     rows = rows[rows["origin"] == "left_only"].sort_values("time_ns", kind="stable").drop(columns="origin")
     sessions = received.groupby("peer_ip").agg(is_preexisting=("is_preexisting", "all"), first_ns=("first_ns", "min"))
     rows = rows.merge(sessions, left_on="sender_ip", right_index=True, how="left", validate="many_to_one")
-    return rows.assign(connection=0, epoch=0)
+    return rows.assign(connection=0, epoch=0, withdrawn_by="")
 
 
 def _has_several(as_path: str) -> bool:

@@ -19,12 +19,20 @@ def message(kind: int, body: bytes = b"") -> bytes:
     return b"\xff" * 16 + pack("!HB", 19 + len(body), kind) + body
 
 
-def open_message(asn: int, router_id: str, hold_s: int = 180) -> bytes:
-    """Return an OPEN that offers EVPN, four-octet AS numbers and graceful restart (RFC 5492, 6793, 4724)."""
+def open_message(
+    asn: int, router_id: str, hold_s: int = 180, *, is_kept: bool | None = None, is_restarting: bool = False
+) -> bytes:
+    """Return an OPEN that offers EVPN, four-octet AS numbers and graceful restart (RFC 5492, 6793, 4724).
+
+    `is_kept`: whether its forwarding of EVPN went on over a restart; None: graceful restart lists no family.
+    """
+    families = b"" if is_kept is None else pack("!HBB", AFI_L2VPN, SAFI_EVPN, 0x80 if is_kept else 0)
+    head = 0x4078 | (0x8000 if is_restarting else 0)  # notification bit; 120 s
     capabilities = (
         pack("!BBHBB", 1, 4, AFI_L2VPN, 0, SAFI_EVPN)
         + pack("!BBI", 65, 4, asn)
-        + pack("!BBH", 64, 2, 0x4078)  # notification bit; 120 s
+        + pack("!BBH", 64, 2 + len(families), head)
+        + families
     )
     optional = pack("!BB", 2, len(capabilities)) + capabilities
     short_asn = asn if asn <= 0xFFFF else 23456

@@ -19,7 +19,7 @@ UPDATE_AFTER_NS = 50 * MILLISECOND
 KERNEL_AFTER_NS = 10 * MILLISECOND
 KEEPALIVE_NS = 9 * SECOND
 ROUTES_PER_WITHDRAW = 5
-SYN, SYN_ACK, ACK, PUSH_ACK = 0x02, 0x12, 0x10, 0x18
+SYN, SYN_ACK, ACK, PUSH_ACK, RST_ACK = 0x02, 0x12, 0x10, 0x18, 0x14
 Route = tuple[str, str | None]  # MAC, IP
 
 
@@ -56,6 +56,7 @@ class _Segment:
     receiver: str
     flags: int
     payload: bytes = b""
+    connection: int = 0  # of the two VTEPs, one after another
 
 
 @dataclass(slots=True)
@@ -82,6 +83,8 @@ class ControlPlane:
         self.advertised: dict[str, dict[Route, Terms]] = defaultdict(dict)  # VTEP -> route -> what it says
         self._known: dict[tuple[str, str], list[Binding]] = defaultdict(list)  # (VTEP, IP) -> bindings
         self._segments: dict[tuple[str, str], list[_Segment]] = defaultdict(list)
+        self._connections: dict[tuple[str, str], int] = defaultdict(int)  # the newest of each pair
+        self._restarted: set[str] = set()
         self._started_ns: int | None = None
 
     def known(self, vtep: str, ip: str, at_ns: int) -> Binding | None:
@@ -122,6 +125,28 @@ class ControlPlane:
                 for route in group:
                     self._forget(peer.name, vtep, route, arrived_ns + KERNEL_AFTER_NS)
 
+    def restart(self, vtep: str, at_ns: int, back_ns: int, lost: Sequence[Route]) -> None:
+        """Let a VTEP's bgpd end and come back, without some of its routes.
+
+        Who was told routes keeps them until the new table has ended, if their VTEP lists graceful restart; else the
+        reset takes them.
+        """
+        for route in lost:
+            self._note(vtep, "withdraw", route, back_ns, self.advertised[vtep].pop(route).sequence)
+        self._restarted.add(vtep)
+        for peer in self._peers(vtep):
+            reset_ns = self._segment(vtep, peer.name, at_ns, RST_ACK, b"")
+            first, second = (self.wire.vtep(name) for name in sorted((vtep, peer.name)))
+            self._connections[first.name, second.name] += 1
+            ready_ns = self._shake_hands(first, second, back_ns)
+            for origin, receiver in ((first, second), (second, first)):
+                is_kept = self.wire.fabric.habit(origin.name).lists_graceful_restart
+                if not is_kept:
+                    self._forget_all(receiver.name, origin.name, reset_ns)
+                ended_ns = self._send_table(origin, receiver, ready_ns + self.wire.pause(500, 400))
+                for route in lost if is_kept and origin.name == vtep else ():
+                    self._forget(receiver.name, vtep, route, ended_ns + KERNEL_AFTER_NS)
+
     def forget_own(self, vtep: str, is_ipv6: bool, at_ns: int) -> None:
         """Empty a VTEP's own neighbour table of one family, as disabling the family on the bridge does."""
         for (owner, ip), bindings in self._known.items():
@@ -131,11 +156,17 @@ class ControlPlane:
     def finish(self, at_ns: int) -> None:
         """Keep the sessions alive until `at_ns` and put every segment on the wire."""
         for (first, second), segments in self._segments.items():
-            started_ns = segments[0].sent_ns
-            for number, (sender, receiver) in enumerate(((first, second), (second, first)), start=1):
-                begin_ns = started_ns + SECOND + number * 7 * MILLISECOND
-                for sent_ns in range(begin_ns, at_ns, KEEPALIVE_NS):
-                    self._send(sender, receiver, sent_ns + self.wire.pause(10, 900), bgp.keepalive())
+            for connection in range(self._connections[first, second] + 1):
+                mine = [one for one in segments if one.connection == connection]
+                started_ns, end_ns = (
+                    mine[0].sent_ns,
+                    min([at_ns, *(one.sent_ns for one in mine if one.flags == RST_ACK)]),
+                )
+                for number, (sender, receiver) in enumerate(((first, second), (second, first)), start=1):
+                    begin_ns = started_ns + SECOND + number * 7 * MILLISECOND
+                    for sent_ns in range(begin_ns, end_ns, KEEPALIVE_NS):
+                        moment_ns = sent_ns + self.wire.pause(10, 900)
+                        self._send(sender, receiver, moment_ns, bgp.keepalive(), connection)
             self._write_down((first, second), segments)
 
     def _shake_hands(self, first: Vtep, second: Vtep, at_ns: int) -> int:
@@ -152,17 +183,21 @@ class ControlPlane:
 
     def _greeting(self, sender: Vtep, message: str) -> bytes:
         """Return the OPEN or KEEPALIVE of a VTEP."""
-        return bgp.open_message(self.wire.fabric.asn, sender.ip) if message == "open" else bgp.keepalive()
+        has_restarted = sender.name in self._restarted
+        is_kept = has_restarted if self.wire.fabric.habit(sender.name).lists_graceful_restart else None
+        offer = bgp.open_message(self.wire.fabric.asn, sender.ip, is_kept=is_kept, is_restarting=has_restarted)
+        return offer if message == "open" else bgp.keepalive()
 
-    def _send_table(self, sender: Vtep, receiver: Vtep, at_ns: int) -> None:
-        """Send type 3, every route advertised so far, and End-of-RIB."""
+    def _send_table(self, sender: Vtep, receiver: Vtep, at_ns: int) -> int:
+        """Send type 3, every route advertised so far, and End-of-RIB; return when that arrives."""
         habit = self.wire.fabric.habit(sender.name)
         if habit.has_multicast_route:
             self._send(sender.name, receiver.name, at_ns, self._multicast(sender))
         for number, route in enumerate(self.advertised[sender.name], start=1):
             self._advertise(sender.name, receiver.name, route, at_ns + number * 200 * MICROSECOND)
         if habit.has_end_of_rib:
-            self._send(sender.name, receiver.name, at_ns + 100 * MILLISECOND, bgp.end_of_rib())
+            return self._send(sender.name, receiver.name, at_ns + 100 * MILLISECOND, bgp.end_of_rib())
+        return FOREVER
 
     def _multicast(self, sender: Vtep) -> bytes:
         """Return the UPDATE with the type 3 route of a VTEP."""
@@ -229,6 +264,12 @@ class ControlPlane:
             ended = [replace(one, until_ns=min(one.until_ns, at_ns)) for one in bindings]
             bindings[:] = [new if is_gone else old for old, new, is_gone in zip(bindings, ended, gone, strict=True)]
 
+    def _forget_all(self, vtep: str, origin: str, at_ns: int) -> None:
+        """End what a VTEP knew through another one's routes."""
+        for (owner, ip), bindings in list(self._known.items()):
+            for mac in {one.mac for one in bindings if owner == vtep and one.is_route}:
+                self._forget(vtep, origin, (mac, ip), at_ns)
+
     def _note(self, vtep: str, action: str, route: Route, at_ns: int, sequence: int) -> None:
         """Write an announcement or withdrawal into the truth."""
         mac, ip = route
@@ -239,26 +280,33 @@ class ControlPlane:
         """Return the other VTEPs once sessions are up."""
         return [peer for peer in self.wire.fabric.vteps if peer.name != vtep and self._started_ns is not None]
 
-    def _send(self, sender: str, receiver: str, at_ns: int, message: bytes) -> int:
+    def _send(self, sender: str, receiver: str, at_ns: int, message: bytes, connection: int | None = None) -> int:
         """Send a BGP message, to be acknowledged a little later; return when it arrives."""
-        arrived_ns = self._segment(sender, receiver, at_ns, PUSH_ACK, message)
-        self._segment(receiver, sender, arrived_ns + self.wire.pause(15, 30), ACK, b"")
+        arrived_ns = self._segment(sender, receiver, at_ns, PUSH_ACK, message, connection)
+        self._segment(receiver, sender, arrived_ns + self.wire.pause(15, 30), ACK, b"", connection)
         return arrived_ns
 
-    def _segment(self, sender: str, receiver: str, at_ns: int, flags: int, payload: bytes) -> int:
-        """Queue a TCP segment; return when it arrives."""
+    def _segment(
+        self, sender: str, receiver: str, at_ns: int, flags: int, payload: bytes, connection: int | None = None
+    ) -> int:
+        """Queue a TCP segment, of the newest connection unless another is named; return when it arrives."""
         first, second = sorted((sender, receiver))
+        number = self._connections[first, second] if connection is None else connection
         arrived_ns = at_ns + self.wire.transit()
-        self._segments[first, second].append(_Segment(at_ns, arrived_ns, sender, receiver, flags, payload))
+        self._segments[first, second].append(_Segment(at_ns, arrived_ns, sender, receiver, flags, payload, number))
         return arrived_ns
 
     def _write_down(self, pair: tuple[str, str], segments: list[_Segment]) -> None:
-        """Number a connection's segments in the order they were sent and let both ends see them."""
-        ports = {pair[0]: 40_000 + sum(map(ord, pair[0] + pair[1])), pair[1]: bgp.PORT}
-        ends = {name: _End(ports[name], 1000 * (number + 1)) for number, name in enumerate(pair)}
+        """Number the segments of each connection in the order they were sent and let both ends see them."""
+        port = 40_000 + sum(map(ord, pair[0] + pair[1]))
+        ends = {
+            (connection, name): _End(bgp.PORT if number else port + connection, 1000 * (number + 1))
+            for connection in range(self._connections[pair] + 1)
+            for number, name in enumerate(pair)
+        }
         underlay = self.wire.fabric.underlay
         for one in sorted(segments, key=lambda segment: segment.sent_ns):
-            sender, receiver = ends[one.sender], ends[one.receiver]
+            sender, receiver = ends[one.connection, one.sender], ends[one.connection, one.receiver]
             addresses = self.wire.vtep(one.sender).address, self.wire.vtep(one.receiver).address
             numbers = (sender.sequence, sender.acknowledged(one.sent_ns))
             if one.flags == ACK and numbers[1] == sender.last_acknowledged:

@@ -15,6 +15,7 @@ class Habit:
     has_multicast_route: bool = True
     has_pmsi_tunnel: bool = True
     has_end_of_rib: bool = True
+    lists_graceful_restart: bool = False  # EVPN in its graceful restart capability: its peers keep its routes
     is_sticky: bool = False
     nd_flags: int | None = None  # of the ARP/ND community of MAC/IP routes; None: no community
     gateway_mac: str | None = None  # of its bridge device; None: the anycast MAC

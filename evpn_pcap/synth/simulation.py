@@ -82,6 +82,14 @@ class Simulation:
         mac, advertised = self._guests.vms[vm].mac, self._control.advertised[self._wire.home[vm]]
         self.withdraw(vm, *[ip for owner, ip in advertised if owner == mac])
 
+    def restart(self, vtep: str, down_s: float, *lost: tuple[str, str]) -> None:
+        """Let a VTEP's BGP daemon restart: its sessions are reset now and up again later.
+
+        `lost` are a VM's addresses that it no longer announces then: (VM, IP).
+        """
+        back_ns = self.now_ns + round(down_s * SECOND)
+        self._control.restart(vtep, self.now_ns, back_ns, [(self._guests.vms[vm].mac, ip) for vm, ip in lost])
+
     def suppress(self, vtep: str, *, is_on: bool) -> None:
         """Switch suppression at a VTEP's vxlan port on or off."""
         (self._exchange.unsuppressed.discard if is_on else self._exchange.unsuppressed.add)(vtep)
