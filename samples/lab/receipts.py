@@ -54,9 +54,17 @@ def table_ends(folder: Path) -> dict[str, int]:
     """Return when any host's bgpd logged first that a speaker's first table had ended (End-of-RIB), by speaker."""
     found: dict[str, int] = {}
     for path in folder.glob("*-frr.log"):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if (told := TABLE_END.search(line)) and (stamp := STAMP.match(line)):
-                found[told["sender"]] = min(stamp_ns(stamp), found.get(told["sender"], FOREVER))
+        for sender, time_ns in first_table_ends(path).items():
+            found[sender] = min(time_ns, found.get(sender, FOREVER))
+    return found
+
+
+def first_table_ends(log: Path) -> dict[str, int]:
+    """Return when one host's bgpd logged first that each speaker's table had ended."""
+    found: dict[str, int] = {}
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        if (told := TABLE_END.search(line)) and (stamp := STAMP.match(line)):
+            found.setdefault(told["sender"], stamp_ns(stamp))
     return found
 
 
