@@ -125,7 +125,9 @@ def _answers_to(sent: pd.DataFrame, answered: pd.DataFrame, asked: pd.DataFrame,
     Hosts that saw both tell on their own clocks, the one with the latest request best. Where none did, the two are
     compared across hosts, so the answer may seem earlier by the margins of both.
     """
-    numbered = asked.merge(sent[["transmission_id", "row_id"]], on="transmission_id", validate="many_to_one")
+    numbered = asked.merge(
+        sent[["transmission_id", "row_id"]], on="transmission_id", how="inner", validate="many_to_one"
+    )
     own = _latest_request(
         _once_a_host(told).assign(upto_ns=lambda rows: rows["captured_ns"]),
         _once_a_host(numbered).assign(upto_ns=lambda rows: rows["captured_ns"]),
