@@ -100,12 +100,14 @@ OPEN_ONCE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("scene", "seed"), [*OPEN_ONCE, *(("jitter 60/300", seed) for seed in range(500_360, 500_410))]
-)
-def test_of_200_frames_no_time_is_outside_the_bounds_and_not_named(scene, seed):
+MANY_RUNS = [("jitter 60/300", 200, seed) for seed in range(500_360, 500_410)]
+MANY_RUNS += [("bursty", 600, seed) for seed in range(660_015, 660_035)]  # silences are the rule there, and no borders
+
+
+@pytest.mark.parametrize(("scene", "count", "seed"), [*((scene, 200, seed) for scene, seed in OPEN_ONCE), *MANY_RUNS])
+def test_of_few_frames_no_time_is_outside_the_bounds_and_not_named(scene, count, seed):
     """Every time of ten minutes is within the bounds, or in an interval that the fit names: step, slew or silence."""
-    pair = simulate_pair(SCENES[scene], 200, seed)
+    pair = simulate_pair(SCENES[scene], count, seed)
     fit = fit_pair(0, 1, stamps(pair))
     x, expected = pair.moments(1_000, seed)
     rows = (x >= pair.a_ns.min()) & (x <= pair.a_ns.max())

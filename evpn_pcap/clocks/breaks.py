@@ -34,18 +34,23 @@ class Bins:
 
 
 def bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, cuts: np.ndarray) -> Bins:
-    """Return stretches with enough frames of both directions; none goes on over the first frame of a cut."""
-    edges = [0, *cuts.tolist(), len(x)]
-    parts = [_bins(x[first:stop], level[first:stop], is_upper[first:stop]) for first, stop in pairwise(edges)]
+    """Return stretches with enough frames of both directions, never shorter than a 200th of the time; none goes on over
+    the first frame of a cut.
+    """
+    up_count = int(is_upper.sum())
+    each = max(BIN_COUNT, min(up_count, len(x) - up_count) // MOST_BINS)
+    shortest = (x[-1] - x[0]) / MOST_BINS
+    parts = [
+        _bins(x[first:stop], level[first:stop], is_upper[first:stop], each, shortest)
+        for first, stop in pairwise([0, *cuts.tolist(), len(x)])
+    ]
     columns = [(one.start, one.stop, one.time, one.upper, one.lower) for one in parts]
     return Bins(*(np.concatenate(values) for values in zip(*columns, strict=True)))
 
 
-def _bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> Bins:
-    """Return stretches with enough frames of both directions, never shorter than a 200th of the time."""
+def _bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, each: int, shortest: float) -> Bins:
+    """Return stretches of at least so many frames of each direction, and no shorter than this."""
     ups, downs = np.cumsum(is_upper), np.cumsum(~is_upper)
-    span = x[-1] - x[0]
-    each = max(BIN_COUNT, min(ups[-1], downs[-1]) // MOST_BINS)
     edges = [0]
     at = 0
     while True:
@@ -54,7 +59,7 @@ def _bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> Bins:
         stop = max(
             np.searchsorted(ups, need_up),
             np.searchsorted(downs, need_down),
-            np.searchsorted(x, x[at] + span / MOST_BINS) - 1,
+            np.searchsorted(x, x[at] + shortest) - 1,
         )
         if stop >= len(x) - 1:
             break

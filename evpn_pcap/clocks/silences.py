@@ -8,6 +8,7 @@ import numpy as np
 
 SILENCE_S, SILENCE_SPACINGS = 20.0, 10.0  # a silence is longer than both
 LONG_SHARE = 0.1  # of the capture, that a long silence takes
+MOST_SHARE = 0.5  # of the time, that silences take where they are no rule; frames in bursts tell the course across them
 LEAST_BESIDE = 6  # frames of each direction, before a long silence and after it
 
 
@@ -22,7 +23,8 @@ def long_silences(x: np.ndarray, is_upper: np.ndarray, silent: np.ndarray) -> np
     """Return those of the silences that are long, with frames of both directions between any two of them."""
     chosen: list[np.ndarray] = []
     first = 0
-    for one in silent[np.diff(silent)[:, 0] > LONG_SHARE * (x[-1] - x[0])]:
+    share = np.diff(silent)[:, 0] / (x[-1] - x[0])
+    for one in silent[(share > LONG_SHARE) & (share.sum() <= MOST_SHARE)]:
         after = int(np.searchsorted(x, one[1]))
         sides = is_upper[first:after], is_upper[after:]
         if min(min(int(side.sum()), int((~side).sum())) for side in sides) >= LEAST_BESIDE:
