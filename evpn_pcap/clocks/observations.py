@@ -24,7 +24,8 @@ def observations(
         low = int(at)
         value = block[:, low] + (at - low) * (block[:, min(low + 1, each - 1)] - block[:, low])
         when = mine_x[skip : skip + each * count].reshape(count, each).mean(axis=1)
-        noise = quantile_noise(mine - np.interp(mine_x, when, value), (at + 1) / (each + 1), each)
+        some = slice(None, None, max(1, len(mine) // SAMPLE))
+        noise = quantile_noise(mine[some] - np.interp(mine_x[some], when, value), (at + 1) / (each + 1), each)
         parts.append((when, sign * value, np.full(count, sign > 0), np.full(count, noise)))
     t, v, u, noises = (np.concatenate(values) for values in zip(*parts, strict=True))
     order = np.argsort(t, kind="stable")
@@ -34,7 +35,7 @@ def observations(
 def quantile_noise(values: np.ndarray, share: float, count: int) -> float:
     """Return the standard deviation of a quantile of `count` values that are distributed like these (Woodruff 1952)."""
     off = np.sqrt(share * (1 - share) / (count + 2))
-    least, most = quantiles(values[:: max(1, len(values) // SAMPLE)], max(share - off, 0.0), min(share + off, 1.0))
+    least, most = quantiles(values, max(share - off, 0.0), min(share + off, 1.0))
     return (most - least) / 2
 
 
