@@ -309,3 +309,22 @@ def test_slews_where_no_frames_would_show_them_stay_inside_what_is_told():
     assert not fit.curve.flags
     near_frames = (when_s < 19) | ((when_s > 36) & (when_s < 49))
     assert np.median((high - low)[near_frames]) < 120_000  # what a silence costs is paid in the silence
+
+
+@pytest.mark.parametrize("step_s", [-0.005, -0.3, 0.005])
+def test_what_a_clock_that_is_set_shows_twice_lies_within_the_bounds_of_both_times(step_s):
+    """Set back, a's clock shows some time once with the old difference and once with the new one."""
+    rng = np.random.default_rng(3)
+    sent_s = np.sort(rng.uniform(0, 20, 800))
+    is_from_a = rng.random(800) < 0.5
+    at_a, at_b = sent_s + np.where(is_from_a, 0, 90e-6), sent_s + np.where(is_from_a, 90e-6, 0)
+    at_a = at_a + np.where(at_a >= 10, step_s, 0)
+    x_ns, b_ns = ((START_NS + (one * 1e9).astype(np.int64)) // 1000 * 1000 for one in (at_a, at_b))
+    order = np.argsort(x_ns, kind="stable")
+
+    fit = fit_pair(0, 1, Stamps(x_ns[order], (b_ns - x_ns)[order], is_from_a[order]))
+
+    for difference_s, shown_s in ((0, np.linspace(9.5, 10, 400)), (-step_s, np.linspace(10 + step_s, 10.5, 400))):
+        at = START_NS - fit.base_x_ns + shown_s * 1e9
+        low, high = (np.interp(at, fit.loose.x, one) + fit.base_y_ns for one in (fit.loose.low, fit.loose.high))
+        assert ((low <= difference_s * 1e9) & (difference_s * 1e9 <= high)).all()

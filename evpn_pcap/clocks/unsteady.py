@@ -43,7 +43,7 @@ def unsteady(curve: Curve, x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -
     there, back = _carried(groups), _carried(groups.reversed()).reversed()
     bounds = [_between(groups, there, back, _usual_rate(curve), sign) for sign in (1, -1)]
     (knots, high), (_, low) = bounds
-    return _spanning(curve, knots, -low, high)
+    return _spanning(curve, *_shown_twice(knots, -low, high, _set_between(groups, there, back)))
 
 
 def slewing(curve: Curve, x: np.ndarray, is_upper: np.ndarray) -> Curve:
@@ -190,6 +190,32 @@ def _between(groups: _Groups, there: _Carried, back: _Carried, rate: float, sign
     order = np.lexsort((-values, knots))
     is_first = np.diff(knots[order], prepend=-np.inf) > 0  # of several at one time the widest
     return knots[order][is_first], np.clip(values[order][is_first], -FAR_NS, FAR_NS)
+
+
+def _set_between(groups: _Groups, there: _Carried, back: _Carried) -> np.ndarray:
+    """Return between which times (rows of from, to) clocks were set, where what was carried from both sides excludes
+    each other: from as much before the last group that is old, to as much after the first that is new, as they moved.
+
+    A clock that is set back shows that much time twice, so old and new frames may have either's times.
+    """
+    old_high, old_low, new_high, new_low = there.high[:-1], there.low[:-1], back.high[1:], back.low[1:]
+    is_told = np.max(np.abs([old_high, old_low, new_high, new_low]), axis=0) < FAR_NS
+    is_apart = is_told & ((old_high + new_low < 0) | (new_high + old_low < 0))
+    moved = np.maximum(np.abs(new_high + old_low), np.abs(old_high + new_low))[is_apart]
+    return np.column_stack([groups.stop[:-1][is_apart] - moved, groups.start[1:][is_apart] + moved])
+
+
+def _shown_twice(
+    knots: np.ndarray, low: np.ndarray, high: np.ndarray, zones: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return knots and bounds that are as wide as anywhere in a zone all over it."""
+    for begin, end in zones:
+        x = np.unique(np.concatenate([knots, [begin - EDGE_NS, begin, end, end + EDGE_NS]]))
+        low, high = np.interp(x, knots, low), np.interp(x, knots, high)
+        within = (x >= begin) & (x <= end)
+        low[within], high[within] = low[within].min(), high[within].max()
+        knots = x
+    return knots, low, high
 
 
 def _moved(bound: np.ndarray, by: np.ndarray) -> np.ndarray:
