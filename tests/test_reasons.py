@@ -8,6 +8,7 @@ import pytest
 import evpn_pcap
 from evpn_pcap.model import FOREVER, Options
 from evpn_pcap.resolutions.context import are_tables_whole
+from evpn_pcap.resolutions.details import reason_details
 from tests.conftest import PROJECT, SHARED
 
 SAMPLES = PROJECT / "samples"
@@ -127,6 +128,21 @@ def test_reasons_tell_what_lies_behind_them():
     learned = taught.loc[taught["reason"] == "gateway", "reason_detail"]
     assert len(learned) == 2
     assert learned.str.fullmatch(r"the VTEP then announced \S+, 5\d ms after the request: the exchange taught it").all()
+
+
+@pytest.mark.parametrize(("silence_ns", "words"), [(300 * 10**9, ", after 300 s of silence"), (None, "")])
+def test_an_aged_address_that_was_never_heard(silence_ns, words):
+    """Of a machine that was silent since before the capture nobody knows how long it was."""
+    analysis = evpn_pcap.analyze([SAMPLES / "silent-host-aged"])
+    told = analysis.tables.routes
+    is_aged = told["withdraw_reason"] == "aged"
+    aged = told.assign(silence_ns=told["silence_ns"].mask(is_aged, silence_ns if silence_ns else pd.NA))
+    asked = analysis.tables.resolutions.set_index("id").rename_axis("row_id")
+    facts = {"printed_by": None, "suppression": None, "neighbour": None}
+
+    found = reason_details(asked.assign(**facts), aged)
+
+    assert [one for one in found if one and one.startswith("aged")] == [f"aged: withdrawn 4.0 s before{words}"]
 
 
 def test_stale_routes_are_told():

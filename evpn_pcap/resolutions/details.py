@@ -169,7 +169,9 @@ def _withdrawn(row: Pair) -> str:
     apart = (int(row["time_ns"]) - int(row["end_ns"])) / 1e9
     reason = str(row["withdraw_reason"])
     if reason == WithdrawReason.AGED:
-        return f"aged: withdrawn {apart:.1f} s before, after {int(row['silence_ns']) / 1e9:.0f} s of silence"
+        is_heard = pd.notna(row["silence_ns"])  # it may have been silent since before the capture
+        silence: str = f", after {int(row['silence_ns']) / 1e9:.0f} s of silence" if is_heard else ""
+        return f"aged: withdrawn {apart:.1f} s before" + silence
     is_told = reason in set(WithdrawReason) - {WithdrawReason.UNKNOWN}
     return f"withdrawn {apart:.1f} s before" + (f" ({reason})" if is_told else "")
 
