@@ -100,7 +100,9 @@ OPEN_ONCE = [
 ]
 
 
-MANY_RUNS = [("jitter 60/300", 200, seed) for seed in range(500_360, 500_410)]
+# a wrong match, faster than all others by 50 us, but no faster than the usual spread of delays allows
+LONE = ("jitter 60/300", 2_000, 1_122_334_640)
+MANY_RUNS = [LONE, *(("jitter 60/300", 200, seed) for seed in range(500_360, 500_410))]
 MANY_RUNS += [("bursty", 600, seed) for seed in range(660_015, 660_035)]  # silences are the rule there, and no borders
 
 

@@ -25,6 +25,7 @@ FEW_RHO_PPM = 10.0  # where frames are too few to tell the course
 STAMP_US = 2.0  # stamps of a microsecond are cut off, one at each host
 FAR_US = 1e12  # what stands for a bound that nobody gave
 FLOOR_SHARE, FLOOR_COUNT = 0.01, 3.0
+LONE, TAIL, TAIL_SHARE = 3, 10, 2.0  # so many frames at most lie by themselves below the fastest of the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +181,21 @@ def _possible(room: np.ndarray, is_upper: np.ndarray) -> np.ndarray:
         if len(mine) < 4 * EACH:
             continue
         fast, usual = quantiles(mine, 0.06, 0.35)
-        result[rows] = mine >= fast - 1.2 * (usual - fast) - STAMP_US
+        result[rows] = mine >= max(fast - 1.2 * (usual - fast) - STAMP_US, _without_lone(mine))
     return result
+
+
+def _without_lone(room: np.ndarray) -> float:
+    """Return the least room of those frames that are not far faster than the next faster ones.
+
+    Delays have a floor, and the fastest of many frames crowd at it; one that lies by itself, further below the next
+    than twice what the TAIL after that spread over, is a wrong match. To leave out a right one costs little.
+    """
+    least = np.sort(np.partition(room, LONE + TAIL)[: LONE + TAIL + 1])
+    for count in range(LONE, 0, -1):
+        if least[count] - least[count - 1] > TAIL_SHARE * (least[count + TAIL] - least[count]) + STAMP_US:
+            return float(least[count])
+    return float(least[0])
 
 
 def _sample(room: np.ndarray) -> np.ndarray:
