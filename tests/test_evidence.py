@@ -74,6 +74,16 @@ def test_a_hypervisor_that_saw_the_request_needs_no_other_clock(tables):
     assert {"flooded", "learned", "suppressed"} <= set(doubtful["outcome"])
 
 
+def test_each_suppression_names_the_captures_that_show_no_copy(tables):
+    """The underlay of the VTEP that was asked comes first; what was flooded names none."""
+    rows = tables.resolutions
+    told = rows.loc[rows["outcome"] == "suppressed", ["requester_ip", "absent_at"]].to_dict("records")
+
+    first = {one["requester_ip"]: one["absent_at"].split()[0] for one in told}
+    assert first == {"10.2.1.11": "pve1:ens18", "10.2.1.12": "pve3:ens18"}
+    assert rows.loc[rows["outcome"] == "flooded", "absent_at"].isna().all()
+
+
 def test_where_the_captures_end_with_the_request_nobody_is_said_to_have_been_silent(tables):
     """No answer was seen, for none could be: the gateway's exchange is not called suppressed."""
     asked = tables.resolutions[tables.resolutions["outcome"] == "learned"].iloc[0]

@@ -43,6 +43,7 @@ RESOLUTIONS = Table(
         Column("reason_detail", TEXT, "what lies behind the reason, in words: never advertised, withdrawn, aged, not importable ..."),
         Column("reason_candidates", TEXT, "where the evidence leaves the reason open: which reasons remain, and what would decide"),
         Column("likely", WORD, "the more likely outcome of an undecided row, from timing or routes; a hint"),
+        Column("absent_at", TEXT, "where absence proves the outcome: the points that a copy would have passed and that show none, as host:point, separated by blanks"),
         Column("undecided_reason", TEXT, "which vantage point or moment is missing"),
         Column("answered_by", WORD, "proxy | gateway | target | none | unknown"),
         Column("latency_ns", MAYBE_SPAN, "first request to first answer, on one host's clock"),

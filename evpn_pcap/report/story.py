@@ -27,6 +27,7 @@ from evpn_pcap.report.values import capture_names, frame_text, records, written
 
 WIDTH = 110
 DISSECTED_COUNT = 4
+MOST_POINTS = 3
 
 
 def story(analysis: Analysis, resolution_id: int, dissections: Sequence[tuple[str, str]] = (), note: str = "") -> str:
@@ -203,15 +204,23 @@ def _afterwards(analysis: Analysis, row: pd.Series) -> Iterator[str]:
             yield AFTERMATHS[row["aftermath"]] + (f" It took {_span(waited[0])} from the request on." if waited else "")
 
 
+def _some(points: list[str]) -> str:
+    """Return the first few of several points in words."""
+    shown = (
+        points if len(points) <= MOST_POINTS else [*points[: MOST_POINTS - 1], f"{len(points) - MOST_POINTS + 1} more"]
+    )
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
 def _limits(row: pd.Series, found: list[Moment]) -> Iterator[str]:
     """Yield what makes the answer certain, and what it assumes."""
     proofs = {
         "flooded": "Presence proves: the frames above that were seen beyond the requester's VTEP.",
-        "suppressed": "Absence proves: a capture that a copy would have passed covers the moment and shows none.",
-        "learned": "Absence proves: a capture that a copy would have passed covers the moment and shows none.",
+        "suppressed": "Absence proves: a copy would have passed {}, captured at that moment, and there is none.",
+        "learned": "Absence proves: a copy would have passed {}, captured at that moment, and there is none.",
     }
-    if row["outcome"] in proofs:
-        yield proofs[row["outcome"]]
+    if row["outcome"] == "flooded" or pd.notna(row["absent_at"]):
+        yield proofs[row["outcome"]].format(_some(str(row["absent_at"]).split()))
     for assumption in row["assumptions"]:
         yield f"Assumed: {assumption}"
     lost = sorted({one.host for one in found if one.margin_ns == FOREVER})

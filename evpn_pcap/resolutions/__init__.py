@@ -69,6 +69,7 @@ def resolve(
     rows = rows.assign(
         reason_detail=details.reason_details(rows, routes),
         reason_candidates=details.reason_candidates(rows),
+        absent_at=_absent_at(rows, seen),
         undecided_reason=reasons.undecided_reasons(rows, seen),
         likely=reasons.likely_outcomes(rows, anchors),
         route_effect=context.route_effects(rows, routes, points),
@@ -156,6 +157,14 @@ def _assumptions(rows: pd.DataFrame, gone: pd.DataFrame, seen: pd.DataFrame, ask
         index=rows.index,
         dtype="object",
     )
+
+
+def _absent_at(rows: pd.DataFrame, seen: pd.DataFrame) -> pd.Series:
+    """Return, of rows that absence decides, the points that prove it, the nearest to the ingress VTEP first."""
+    proofs = seen[seen["proves"]].sort_values(["rank", "host_there", "point"], kind="stable")
+    names = (proofs["host_there"] + ":" + proofs["point"]).str.rstrip(":")
+    told = names.groupby(proofs["row_id"]).agg(" ".join)
+    return told.reindex(rows.index).where(rows["outcome"].isin([Outcome.SUPPRESSED, Outcome.LEARNED])).astype("str")
 
 
 def _with_prints(rows: pd.DataFrame, printed: pd.Series) -> pd.Series:
