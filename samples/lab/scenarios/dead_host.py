@@ -3,6 +3,8 @@
 from samples.lab.story import Scenario, ipv4, open_primed, resolve_both
 from samples.lab.world import World
 
+WATCHED_S = 3.2  # that nobody answers is seen only where captures go on for a while
+
 
 def drive(world: World) -> None:
     """Suppressed and answered; the target freezes; suppressed and unanswered."""
@@ -16,6 +18,7 @@ def drive(world: World) -> None:
         world.wait(0.2)
     world.resolve("vm1", link_local)
     world.ping("vm1", address, count=5)
+    world.wait(WATCHED_S)
 
 
 SCENARIO = Scenario(
@@ -24,5 +27,5 @@ SCENARIO = Scenario(
     drive,
     made_for=("dead-host-answered",),
     fabrics=("proxmox", "vlan-aware", "ipv6-underlay", "reflector", "pair"),
-    seconds=16,
+    seconds=20,
 )
