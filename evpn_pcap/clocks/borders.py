@@ -30,6 +30,7 @@ USUAL_SHARE = 0.9  # of frames are as fast as what is usual
 HARDLY_EVER = 20.0  # times the slowest delay seen: as good as impossible
 EDGE_S = 1.0  # next to a break, over which a rate is read
 FASTEST_SLEW_PPM = 500.0  # of Linux adjtime
+SUDDEN_PPM = 10 * FASTEST_SLEW_PPM  # what seems to be as fast, wrong matches around it included, is no slew
 SLEW_FRAMES = 5.0  # mean spacings of frames that a slew may begin earlier and end later than seen
 UNSEEN_US = 200.0  # a slew shows only once it has moved the clock this far
 
@@ -61,8 +62,7 @@ def located(
             np.where(near_up, (near_y < low) | (latest > slowest[0]), (near_y > high) | (-latest > slowest[1]))
         )
     old, new = impossible[1] & ~impossible[0], impossible[0] & ~impossible[1]
-    misfit = np.concatenate([[0], np.cumsum(new)]) + old.sum() - np.concatenate([[0], np.cumsum(old)])
-    split = int(np.argmin(misfit))
+    split = _split(old, new)
     stray = np.concatenate([np.flatnonzero(new[:split]), np.flatnonzero(old[split:]) + split])
     neither = np.flatnonzero(impossible[0] & impossible[1])  # late ones, or what the clock showed on its way
     if len(neither) > MOST_LATE:
@@ -78,7 +78,8 @@ def located(
     if len(stray) > 1:  # neither regime holds there: a slew, or a clock set back that shows the same time twice
         start, stop = min(start, float(near_x[stray[0]])), max(stop, float(near_x[stray[-1]]))
     is_turn = _turned_us(before, after, start, stop) > TURN_SHARE * abs(size)
-    is_step = abs(size) > LEAST_STEP_US and not is_turn and (len(stray) <= 1 or (stop - start) * 1e6 < 2 * abs(size))
+    is_sudden = len(stray) <= 1 or abs(size) > SUDDEN_PPM * (stop - start)
+    is_step = abs(size) > LEAST_STEP_US and not is_turn and is_sudden
     again = max(size, 0.0) * 1e-6  # a clock of a that is set back shows as much time twice
     if is_step and len(stray) <= 1:
         hard = (  # one frame may be a wrong match
@@ -87,7 +88,7 @@ def located(
         )
         soft = _narrowed(near_x, near_y, near_up, (before, after), hard, wrong_share)
     elif is_step:
-        soft = float(near_x[np.flatnonzero(old)[-1]]), float(near_x[np.flatnonzero(new)[0]])
+        soft = _mixed(near_x, old, new, again)
     else:
         soft = start, stop
     sure_old = np.flatnonzero(old & (near_x <= start) & _is_usual(near_x, near_y, near_up, before))
@@ -105,6 +106,26 @@ def located(
         moved = size * 1e-6 if is_open else 0.0
         return Break(soft[0] - delay, soft[1] + delay + again, size, STEP, moved, may_be_slew=not is_fast), wide
     return Break(*wide, size, SLEW), wide
+
+
+def _split(old: np.ndarray, new: np.ndarray) -> int:
+    """Return before how many frames most are old, and from there on most are new."""
+    misfit = np.concatenate([[0], np.cumsum(new)]) + old.sum() - np.concatenate([[0], np.cumsum(old)])
+    return int(np.argmin(misfit))
+
+
+def _mixed(x: np.ndarray, old: np.ndarray, new: np.ndarray, again: float) -> Zone:
+    """Return the time of the last old frame, and of the first new one, where a's clock was set back by `again`.
+
+    New frames show that much too little, so the two come one after the other once it is added; wrong matches do not.
+    """
+    unset = x + np.where(new, again, 0.0)
+    order = np.argsort(unset, kind="stable")
+    split = _split(old[order], new[order])
+    before, after = np.flatnonzero(old[order][:split]), np.flatnonzero(new[order][split:]) + split
+    last = unset[order[before[-1]]] if len(before) else x[0]
+    first = unset[order[after[0]]] if len(after) else x[-1]
+    return float(last), float(first - again)
 
 
 def _is_usual(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, regime: Regime) -> np.ndarray:
