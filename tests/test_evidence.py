@@ -114,6 +114,26 @@ def test_an_answer_between_two_requests_ends_the_row_on_any_one_clock(tables):
     assert asked["latency_ns"].notna().all()
 
 
+def test_what_did_not_come_in_by_the_captured_underlay_was_not_the_targets_answer(tables):
+    """Of two answers with the same octets the one given here is the VTEP's, whatever was seen elsewhere."""
+    replies = tables.events[(tables.events["message"] == "reply") & (tables.events["target_ip"] == "10.2.1.12")]
+    real, proxied = (one for _, one in replies.groupby("transmission_id"))
+    later_ns = int(proxied["time_ns"].min()) - int(real["time_ns"].min()) + 20_000
+    mixed = real[real["host"].isin(["vm2", "pve3"])].assign(
+        captured_ns=lambda rows: rows["captured_ns"] + later_ns,
+        time_ns=lambda rows: rows["time_ns"] + later_ns,
+        frame_id=lambda rows: rows["frame_id"] + 500_000,
+        transmission_id=proxied["transmission_id"].iloc[0],
+    )
+    assert mixed["vni"].notna().any()
+    events = pd.concat([tables.events, mixed]).sort_values(["time_ns", "frame_id"], kind="stable")
+
+    rows = resolved(replace(tables, events=events.reset_index(drop=True)), 0)
+
+    asked = rows[(rows["requester_ip"] == "10.2.1.11") & (rows["target_ip"] == "10.2.1.12")]
+    assert asked["answered_by"].tolist() == ["target", "proxy"]
+
+
 def test_only_a_host_that_saw_every_request_of_a_row_tells_when_they_were():
     """Of a row with two requests a host that saw one keeps the first sighting's clock."""
     requests = pd.DataFrame(

@@ -124,13 +124,21 @@ def answered_by(
         & ~first["at_station_mac"].isin(_ends_at_several(points))
     )
     elsewhere = first["vni"].isna() & first["at_vtep_ip"].notna() & ingress.notna() & (first["at_vtep_ip"] != ingress)
-    from_target = rows.index.isin(first.loc[arrived | at_origin | elsewhere, "row_id"])
+    is_far = (
+        arrived | elsewhere | (at_origin & (first["at_station_vtep"] != ingress) & first["at_station_vtep"].notna())
+    )
+    # An answer from beyond comes in by the ingress VTEP's underlay; of two with the same octets, sent within a ms, one
+    # may be seen elsewhere while the other was given here.
+    came_in = first["vni"].notna() & (first["at_vtep_ip"] == ingress)
+    not_come = rows["is_ingress_heard"] & ~rows.index.isin(first.loc[came_in, "row_id"])
+    is_other = is_far & first["row_id"].map(not_come)
+    from_target = rows.index.isin(first.loc[(arrived | at_origin | elsewhere) & ~is_other, "row_id"])
     answerer_vtep = vtep_of(rows["target_mac"], rows["time_ns"], placement)
     is_remote = answerer_vtep.notna() & rows["ingress_vtep"].notna() & (answerer_vtep != rows["ingress_vtep"])
     is_answered = rows["answer_id"].notna()
     # An answer that did not arrive over the underlay was given at the ingress VTEP: so was that to
     # a request that stayed there, and one that its captured underlay does not show.
-    here = rows["is_kept"] | (rows["is_ingress_heard"] & ~rows.index.isin(first.loc[first["vni"].notna(), "row_id"]))
+    here = rows["is_kept"] | not_come
     not_target = (is_remote & rows["is_host"]) | rows.index.isin(absent)
     by_vtep = is_answered & ~from_target & here & (rows["is_gateway"] | not_target)
     return pd.Series(

@@ -97,6 +97,7 @@ FABRICS = {
             name="vlan-aware",
             about="one VLAN-aware bridge, a VLAN for each VNI, VLAN devices as SVIs: Cumulus, SONiC",
             bridges="vlan-aware",
+            also_shows=("double-reply",),  # in user-mode Linux 6.1, which answers unicast requests and forwards them
         ),
         replace(
             _PROXMOX,
