@@ -143,7 +143,8 @@ def test_true_clock_differences_lie_inside_the_margins(name):
     error_ns = (placed["time_ns"] - placed["expected_ns"]).abs()
     assert len(placed) > 90
     assert (error_ns <= placed["margin_ns"] + 2).all()  # 2 ns: skew.json's floats
-    assert placed["margin_ns"].max() < 1_000_000
+    assert placed["margin_ns"].median() < 200_000
+    assert placed["margin_ns"].max() < 5_000_000  # a slew may begin where a host's frames have ended
 
 
 def decoded_of(name: str) -> list:
