@@ -226,7 +226,7 @@ def test_a_route_that_the_ingress_vtep_refuses_is_not_in_force_there(vms, reason
     """
     told = evpn_pcap.analyze([WORKING]).tables.updates
     advertised = told[(told["host"] == "pve1") & (told["action"] == "advertise")]
-    name = f"pve1@{advertised['captured_ns'].max() + 2_000_000_000}-bgp-evpn-route.txt"
+    name = f"pve1@{advertised['captured_ns'].max() + 2_500_000_000}-bgp-evpn-route.txt"
     (tmp_path / name).write_text(printed_table(*vms))
 
     rows = rows_of([WORKING], tmp_path).query("ingress_vtep == '192.168.16.1' and protocol == 'arp'")

@@ -129,16 +129,18 @@ def answered_by(
     )
     # An answer from beyond comes in by the ingress VTEP's underlay; of two with the same octets, sent within a ms, one
     # may be seen elsewhere while the other was given here.
-    came_in = first["vni"].notna() & (first["at_vtep_ip"] == ingress)
-    not_come = rows["is_ingress_heard"] & ~rows.index.isin(first.loc[came_in, "row_id"])
-    is_other = is_far & first["row_id"].map(not_come)
+    at_ingress = first["at_vtep_ip"] == ingress
+    came_in, given = (first.loc[at_ingress & (first["vni"].notna() == inside), "row_id"] for inside in (True, False))
+    is_given = rows["is_ingress_heard"] & rows.index.isin(given) & ~rows.index.isin(came_in)
+    is_other = is_far & first["row_id"].map(is_given)
     from_target = rows.index.isin(first.loc[(arrived | at_origin | elsewhere) & ~is_other, "row_id"])
     answerer_vtep = vtep_of(rows["target_mac"], rows["time_ns"], placement)
     is_remote = answerer_vtep.notna() & rows["ingress_vtep"].notna() & (answerer_vtep != rows["ingress_vtep"])
     is_answered = rows["answer_id"].notna()
     # An answer that did not arrive over the underlay was given at the ingress VTEP: so was that to
     # a request that stayed there, and one that its captured underlay does not show.
-    here = rows["is_kept"] | not_come
+    is_unseen = rows["is_ingress_heard"] & ~rows.index.isin(first.loc[first["vni"].notna(), "row_id"])
+    here = rows["is_kept"] | is_unseen | is_given
     not_target = (is_remote & rows["is_host"]) | rows.index.isin(absent)
     by_vtep = is_answered & ~from_target & here & (rows["is_gateway"] | not_target)
     return pd.Series(
