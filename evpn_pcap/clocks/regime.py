@@ -17,9 +17,7 @@ ENOUGH = 25  # frames an observation: the fastest of many tells more than many o
 FIRST_QUANTILE, QUANTILE = 0.3, 0.02
 BEST = 40  # frames a direction that bounds rest on
 SURE_SPREADS = 4.0
-LONE_SPREADS = (
-    6.0  # beyond a direction's first or last observation, that alone decides: fast frames may be late by chance
-)
+LONE_SPREADS = 6.0  # beyond a direction's first or last observation: that alone decides, and may be late by chance
 LEAST_RHO_PPM = 0.2  # added: no course is known better
 FEW_RHO_PPM = 10.0  # where frames are too few to tell the course
 STAMP_US = 2.0  # stamps of a microsecond are cut off, one at each host

@@ -39,11 +39,13 @@ def route_states(
     fits = ((pairs["vni"] == pairs["vni_route"]) | pairs["vni"].isna()).fillna(value=False)
     same_mac = ((pairs["mac"] == pairs["target_mac"]) | pairs["target_mac"].isna()).fillna(value=False)
     pairs = pairs[fits & same_mac & (pairs["margin_ns"] != FOREVER) & (pairs["margin_ns_route"] != FOREVER)]
-    begun = _order(pairs, requests, margins, "begin_host", pairs["advertised_ns"], pairs["margin_ns_route"])
+    at_begin, at_end = (
+        as_seen_at(pairs.assign(host_there=pairs[name]), requests) for name in ("begin_host", "end_host")
+    )
+    begun = _order(pairs["advertised_ns"], pairs["margin_ns_route"], at_begin, margins)
     end_ns = pairs["withdrawn_ns"].clip(upper=FOREVER // 2)
-    ended = _order(pairs, requests, margins, "end_host", end_ns, pairs["withdraw_margin_ns"])
-    settled_ns = pairs["advertised_ns"] + WELL_BEFORE_NS
-    early = _order(pairs, requests, margins, "begin_host", settled_ns, pairs["margin_ns_route"])
+    ended = _order(end_ns, pairs["withdraw_margin_ns"], at_end, margins)
+    early = _order(pairs["advertised_ns"] + WELL_BEFORE_NS, pairs["margin_ns_route"], at_begin, margins)
     is_sure, is_open = refusals(pairs)
     is_told = (begun == BEFORE) & (ended == AFTER)
     holds = is_told & ~is_sure & ~is_open
@@ -71,18 +73,10 @@ def _hosts_of(frame_ids: pd.Series, points: pd.DataFrame) -> dict[str, pd.Series
     return found
 
 
-def _order(
-    pairs: pd.DataFrame,
-    requests: pd.DataFrame,
-    margins: PairMargins,
-    seen_by: str,
-    told_ns: pd.Series,
-    told_margin_ns: pd.Series,
-) -> np.ndarray:
-    """Return whether what a host (column `seen_by`) was told came before the row's first request."""
-    asked = as_seen_at(pairs.assign(host_there=pairs[seen_by]), requests)
+def _order(told_ns: pd.Series, told_margin_ns: pd.Series, asked: pd.DataFrame, margins: PairMargins) -> np.ndarray:
+    """Return whether what a host was told came before the row's first request; `asked` as as_seen_at gives it."""
     request = asked["request_host"], asked["time_ns"], asked["margin_ns"]
-    doubt_ns = margins.doubt(pairs[seen_by], told_ns, told_margin_ns, *request)
+    doubt_ns = margins.doubt(asked["host_there"], told_ns, told_margin_ns, *request)
     return order_within(told_ns, asked["time_ns"], doubt_ns)
 
 

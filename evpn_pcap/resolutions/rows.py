@@ -75,7 +75,7 @@ def _ended(asked: pd.DataFrame, happened: pd.DataFrame, keys: list[str]) -> set[
     """
     seen = _once_a_host(asked)
     seen = seen.assign(before_ns=seen.groupby(["host", *ROW_KEY], dropna=False)["captured_ns"].shift())
-    last_ns = _latest_before(seen, happened.sort_values("captured_ns", kind="stable"), ["host", *keys], "captured_ns")
+    last_ns = _latest_before(seen, happened, ["host", *keys], "captured_ns")
     return set(seen.loc[(last_ns >= seen["before_ns"]).to_numpy(), "transmission_id"])
 
 
