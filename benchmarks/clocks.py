@@ -21,7 +21,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from evpn_pcap.clocks import on_common_clock
-from evpn_pcap.clocks.fit import fits_of
+from evpn_pcap.clocks.fit import Fitted, fit_stamps, fits_of
 from evpn_pcap.clocks.graph import best_reference, follow
 from evpn_pcap.clocks.pairs import PairFit, Stamps, fit_pair
 from evpn_pcap.scale import Runner, runner
@@ -241,10 +241,12 @@ def many_hosts(run: Runner, host_count: int, pair_count: int, seed: int) -> None
         numbers = range(start, min(start + 100, len(fabric.pairs)))
         made = [(*fabric.pairs[number], fabric.frames(number)) for number in numbers]
         frames += sum(len(one.a_ns) for _, _, one in made)
+        made.sort(key=lambda one: -len(one[2].a_ns))
         begin = time.perf_counter()
-        pairs += list(run.over_parts(fitted, made))
+        pairs += [pair for pair, _ in run.over_shares(fitted, made)]
         spent += time.perf_counter() - begin
     begin = time.perf_counter()
+    pairs.sort(key=lambda pair: (pair.a, pair.b))
     hosts = tuple(f"h{number:03d}" for number in range(host_count))
     reference = best_reference(host_count, pairs, [(0, host) for host in hosts])
     covered = [tuple(int(clock.reading(START_NS + end, START_NS)) for end in (0, SPAN_NS)) for clock in fabric.clocks]
@@ -275,10 +277,10 @@ def many_hosts(run: Runner, host_count: int, pair_count: int, seed: int) -> None
     )
 
 
-def fitted(made: tuple[int, int, BarePair]) -> PairFit:
+def fitted(made: tuple[int, int, BarePair]) -> Fitted:
     """Return what one pair's frames say."""
     a, b, pair = made
-    return fit_pair(a, b, Stamps(pair.a_ns, pair.b_ns - pair.a_ns, pair.is_from_a))
+    return fit_stamps(a, b, Stamps(pair.a_ns, pair.b_ns - pair.a_ns, pair.is_from_a))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from evpn_pcap import columns
 from evpn_pcap.aftermaths import find_aftermaths
-from evpn_pcap.clocks import compare_clocks, fit_clocks, on_common_clock
+from evpn_pcap.clocks import compare_clocks, on_common_clock
 from evpn_pcap.events import find_events
 from evpn_pcap.floodcosts import find_flood_costs
 from evpn_pcap.flows import find_flows
@@ -35,16 +35,17 @@ def analyze(paths: Sequence[str | Path], options: Options | None = None, run: Ru
 
     `paths` are capture files, folders, globs, or HOST[:POINT]=PATH. Returns an Analysis, whose
     `tables` are DataFrames of columns/. A capture that cannot be read is listed in `failures`
-    and the others are analyzed. Raises OptionError where a path or option makes no sense.
+    and the others are analyzed. `run` is `map`, or a runner of `scale` to use several processes.
+    Raises OptionError where a path or option makes no sense.
     """
     options = options or Options()
     decoded, failures = read_captures(paths, options, run)
-    return analyze_decoded(decoded, options, failures)
+    return analyze_decoded(decoded, options, failures, run)
 
 
 @pd.option_context("mode.string_storage", "python")  # few words, each in many rows: a third faster than Arrow's copies
 def analyze_decoded(
-    decoded: Sequence[Decoded], options: Options, failures: tuple[tuple[str, str], ...] = ()
+    decoded: Sequence[Decoded], options: Options, failures: tuple[tuple[str, str], ...] = (), run: Runner = map
 ) -> Analysis:
     """Explain every ARP and ND resolution that these decoded captures show."""
     decoded = with_own_clocks(decoded)
@@ -52,7 +53,7 @@ def analyze_decoded(
     updates, bgp_oddities = (told.frame() for told in updates_of(decoded))
 
     points = find_points(interfaces, packets, anchors, oddities, options)
-    alignment = compare_clocks(anchors, points, options.reference)
+    alignment = compare_clocks(anchors, points, options.reference, _over_shares(run))
     clocks = alignment.fits
     packets, anchors, updates = (on_common_clock(table, clocks) for table in (packets, anchors, updates))
     events = find_events(join_sightings(packets), points)
@@ -93,12 +94,20 @@ def analyze_decoded(
     )
 
 
-def clocks_of(decoded: Sequence[Decoded], options: Options) -> tuple[tuple[ClockFit, ...], dict[int, str]]:
+def clocks_of(
+    decoded: Sequence[Decoded], options: Options, run: Runner = map
+) -> tuple[tuple[ClockFit, ...], dict[int, str]]:
     """Return the clocks of the hosts of these decoded captures, and each capture's host: what `align` needs."""
     decoded = with_own_clocks(decoded)
     interfaces, packets, anchors, oddities = _joined(decoded)
-    clocks = fit_clocks(anchors, find_points(interfaces, packets, anchors, oddities, options), options.reference)
+    points = find_points(interfaces, packets, anchors, oddities, options)
+    clocks = compare_clocks(anchors, points, options.reference, _over_shares(run)).fits
     return clocks, {one.capture.capture_id: one.capture.host for one in decoded}
+
+
+def _over_shares(run: Runner) -> Runner:
+    """Return what runs a function over items of this process's memory: plain maps would send all of it to others."""
+    return getattr(run, "over_shares", map)
 
 
 def _joined(decoded: Sequence[Decoded]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -21,10 +21,11 @@ Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Two functions that work like `map` and keep its order; called itself, it is the first."""
+    """Functions that work like `map` and keep its order; called itself, it is the first."""
 
     over_captures: Map = map
     over_parts: Map = map  # of captures large enough to start processes for
+    over_shares: Map = map  # of what this process has in memory, too large to be sent to another
     process_count: int = 1  # how many parts of a large capture can be read at once
 
     def __call__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
@@ -36,7 +37,7 @@ class Runner:
 def runner(workers: int | None = None, scheduler: str | None = None) -> Iterator[Runner]:
     """Yield what runs a function over captures.
 
-    `workers` None is this process, and one a core for the parts of large captures; 1 is this process
+    `workers` None is this process, and one a core for the parts of large work; 1 is this process
     alone; 0 one process a core, more that many processes, for captures and for parts. `scheduler` is
     the address of a Dask scheduler, whose workers must see the capture files under the same paths.
     Raises DependencyError without the extra `dask`, OptionError when no scheduler answers,
@@ -45,15 +46,15 @@ def runner(workers: int | None = None, scheduler: str | None = None) -> Iterator
     if scheduler:
         with _dask(scheduler) as run:
             yield Runner(run)
-    elif workers == 1 or (workers is None and not _may_fork()):
+    elif workers == 1:
         yield Runner()
     elif workers is None:
         with _forks(_core_count()) as fork:
-            yield Runner(map, fork, _core_count())
+            yield Runner(map, fork, fork, _core_count() if _may_fork() else 1)
     else:
         count = workers or _core_count()
         with _processes(count) as run, _forks(count) as fork:
-            yield Runner(run, fork if _may_fork() else run, count)
+            yield Runner(run, fork if _may_fork() else run, fork, count)
 
 
 def _core_count() -> int:
@@ -62,21 +63,24 @@ def _core_count() -> int:
 
 
 def _may_fork() -> bool:
-    """Return whether a fork is safe: no other thread (of Python's, or pyarrow's) may hold a lock at that moment."""
-    return sys.platform == "linux" and threading.active_count() == 1 and "pyarrow" not in sys.modules
+    """Return whether a fork is safe: no other thread may hold a lock at that moment.
+
+    Threads of OpenBLAS, Arrow (ARROW-17975) and jemalloc do not count: each has handlers for a fork.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1
 
 
 @contextmanager
 def _forks(process_count: int) -> Iterator[Map]:
     """Yield a map over this process and children of it, which start in a moment and know all that it knows.
 
-    What a child leaves undone that dies (of too little memory, say) is done here. On leaving, all
-    children are ended.
+    It does all itself where it must not fork, and what a child leaves undone that dies (of too little
+    memory, say). On leaving, all children are ended.
     """
     children: list[_Child] = []
 
     def run(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        shares = min(process_count, len(items))
+        shares = min(process_count, len(items)) if _may_fork() else 1
         started = [_Child(function, items[share::shares]) for share in range(1, shares)]
         children.extend(started)
         return _gathered(function, items, started)

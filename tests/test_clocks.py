@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from evpn_pcap import columns
-from evpn_pcap.clocks import fit_clocks, is_extrapolated, on_common_clock
+from evpn_pcap.clocks import compare_clocks, is_extrapolated, on_common_clock
 from evpn_pcap.clocks.pairs import Stamps, fit_pair
 from evpn_pcap.clocks.stretches import close_stretches
 from evpn_pcap.decode import decode
@@ -49,6 +49,10 @@ FRAMES = st.lists(
     unique_by=lambda frame: frame[0],
 )
 BOTH_WAYS = FRAMES.filter(lambda frames: len({is_from_a for _, _, is_from_a in frames}) == 2)
+
+
+def fit_clocks(anchors, points, reference):
+    return compare_clocks(anchors, points, reference).fits
 
 
 def fits_by_host(anchors, points, reference=None):

@@ -33,9 +33,9 @@ def analysis_of(
 
     with running(reading, words) as run:
         decoded, failures = read_captures(reading.captures, options, run)
-    from evpn_pcap.pipeline import analyze_decoded  # pandas: a process that has it starts others slowly
+        from evpn_pcap.pipeline import analyze_decoded  # pandas: a process that has it starts others slowly
 
-    analysis = analyze_decoded(decoded, options, failures)
+        analysis = analyze_decoded(decoded, options, failures, run)
     judged = analysis
     if baseline:
         from evpn_pcap.report.baseline import compared, new_only

@@ -5,6 +5,6 @@ of pairs add up along paths between hosts (`graph`); `apply` uses the result.
 """
 
 from evpn_pcap.clocks.apply import is_extrapolated, on_common_clock
-from evpn_pcap.clocks.fit import Alignment, compare_clocks, fit_clocks
+from evpn_pcap.clocks.fit import Alignment, compare_clocks
 
-__all__ = ["Alignment", "compare_clocks", "fit_clocks", "is_extrapolated", "on_common_clock"]
+__all__ = ["Alignment", "compare_clocks", "is_extrapolated", "on_common_clock"]

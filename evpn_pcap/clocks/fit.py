@@ -1,6 +1,9 @@
 """ANCHORS and POINTS become one ClockFit a host: how far its clock is ahead of the reference's, how sure."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,7 @@ from evpn_pcap.clocks.graph import Courses, best_reference, follow
 from evpn_pcap.clocks.margins import pair_margins
 from evpn_pcap.clocks.matching import Matches, find_matches
 from evpn_pcap.clocks.pair_tables import clock_pairs, clock_traces
-from evpn_pcap.clocks.pairs import PairFit, fit_pair, stamps_of
+from evpn_pcap.clocks.pairs import PairFit, Stamps, fit_pair, stamps_of
 from evpn_pcap.clocks.places import locate
 from evpn_pcap.clocks.repeats import told_apart
 from evpn_pcap.clocks.steps import attribute
@@ -23,7 +26,11 @@ from evpn_pcap.order import PairMargins
 DRIFT_DOUBT_MOST = 50e-6  # a rate known worse than this is not told
 ARBITRARY = "step-host-unknown"  # a flag: two hosts alone do not show whose clock was set
 
+MANY_MATCHES = 200_000  # fewer are fitted before another process has started
+
 Covered = tuple[int, int]
+Fitted = tuple[PairFit, np.ndarray]  # and where its frames are close (stretches.py)
+Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +43,9 @@ class Alignment:
     traces: pd.DataFrame  # CLOCK_TRACES
 
 
-def fit_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> tuple[ClockFit, ...]:
-    """Return one ClockFit for every host of POINTS, sorted by host; see compare_clocks."""
-    return compare_clocks(anchors, points, reference).fits
-
-
-def compare_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> Alignment:
+def compare_clocks(
+    anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None, over_shares: Map = map
+) -> Alignment:
     """Return one ClockFit for every host of POINTS, sorted by host, exactly one of them the reference; and PairMargins.
 
     Frames matched in both directions bound the difference of two clocks without any assumption on
@@ -49,13 +53,14 @@ def compare_clocks(anchors: pd.DataFrame, points: pd.DataFrame, reference: str |
     matches connect with the reference has no figures: it is one-sided, or unalignable.
 
     Reads ANCHORS and POINTS. `reference` names the host whose clock is the common one; None takes
-    the host that leaves the least doubt. Raises OptionError when there is no such host.
+    the host that leaves the least doubt. `over_shares` is `map`, or works like it over processes
+    that share this one's memory. Raises OptionError when there is no such host.
     """
     with threadpool_limits(limits=1, user_api="blas"):  # matrices are small: threads would mostly wait for each other
-        return _compared(anchors, points, reference)
+        return _compared(anchors, points, reference, over_shares)
 
 
-def _compared(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None) -> Alignment:
+def _compared(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None, over_shares: Map) -> Alignment:
     hosts = tuple(sorted(points["host"].unique()))
     if reference is not None and reference not in hosts:
         raise OptionError(f"the reference {reference!r} is not a host of these captures ({', '.join(hosts) or 'none'})")
@@ -70,11 +75,11 @@ def _compared(anchors: pd.DataFrame, points: pd.DataFrame, reference: str | None
 
     located = locate(anchors, points, hosts)
     matches = find_matches(located)
-    found = _fit_pairs(matches)
+    found = _fit_pairs(matches, over_shares)
     number, courses, fits = follow_all([pair for pair, _ in found.values()])
     more = find_matches(told_apart(located, fits, [pair for pair, _ in found.values()]))
     if len(more.a):  # frames sent again and again, which only known clocks tell apart
-        found = dict(sorted((found | _fit_pairs(matches.gaining(more))).items()))
+        found = dict(sorted((found | _fit_pairs(matches.gaining(more), over_shares)).items()))
         number, courses, fits = follow_all([pair for pair, _ in found.values()])
     pairs, close = [pair for pair, _ in found.values()], [rows for _, rows in found.values()]
     stretches = bracketed(len(hosts), pairs, close, courses, number)
@@ -106,22 +111,32 @@ def _told(fit: ClockFit, stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
     return stretches if fit.knots else ()
 
 
-def _fit_pairs(matches: Matches) -> dict[tuple[int, int], tuple[PairFit, np.ndarray]]:
-    """Return what is known of every pair of hosts with frames whose direction is known, and where those are close."""
+def _fit_pairs(matches: Matches, over_shares: Map) -> dict[tuple[int, int], Fitted]:
+    """Return what is known of every pair of hosts with frames whose direction is known, in order of pair."""
     order = find_order(matches)
     known = np.flatnonzero(order)
     matches, order = matches.take(known), order[known]
     if not len(known):
         return {}
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(matches.a) != 0) | (np.diff(matches.b) != 0)]))
-    stops = np.concatenate([starts[1:], [len(known)]])
-    return {
-        (pair.a, pair.b): (pair, close_stretches(pair, stamps))
-        for start, stop in zip(starts, stops, strict=True)
-        for rows in (np.arange(start, stop),)
-        for stamps in (stamps_of(matches.take(rows), order[rows]),)
-        for pair in (fit_pair(int(matches.a[start]), int(matches.b[start]), stamps),)
-    }
+    spans = list(zip(starts.tolist(), [*starts[1:].tolist(), len(known)], strict=True))
+    spans.sort(key=lambda span: span[0] - span[1])  # the largest first: processes are done at about the same time
+    run = over_shares if len(known) >= MANY_MATCHES else map
+    found = {(one[0].a, one[0].b): one for one in run(partial(_fit_span, matches, order), spans)}
+    return {pair: found[pair] for pair in sorted(found)}
+
+
+def _fit_span(matches: Matches, order: np.ndarray, span: tuple[int, int]) -> Fitted:
+    """Return what the matches of one pair say, those from one number up to another."""
+    rows = slice(*span)
+    stamps = stamps_of(matches.take(rows), order[rows])
+    return fit_stamps(int(matches.a[span[0]]), int(matches.b[span[0]]), stamps)
+
+
+def fit_stamps(a: int, b: int, stamps: Stamps) -> Fitted:
+    """Return what the stamps of frames between hosts a and b say of their clocks, and where they lie close."""
+    pair = fit_pair(a, b, stamps)
+    return pair, close_stretches(pair, stamps)
 
 
 def _covered(points: pd.DataFrame, hosts: tuple[str, ...]) -> list[Covered]:

@@ -40,8 +40,8 @@ class Matches:
     flow: np.ndarray
     is_forward: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "Matches":
-        """Return the matches that `rows` (a mask or positions) selects."""
+    def take(self, rows: np.ndarray | slice) -> "Matches":
+        """Return the matches that `rows` (a mask, positions or a slice) selects."""
         return Matches(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def gaining(self, more: "Matches") -> "Matches":
