@@ -57,17 +57,17 @@ def _bins(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray, each: int, sho
         need_up = ups[at] - is_upper[at] + each
         need_down = downs[at] - (not is_upper[at]) + each
         stop = max(
-            np.searchsorted(ups, need_up),
-            np.searchsorted(downs, need_down),
-            np.searchsorted(x, x[at] + shortest) - 1,
+            ups.searchsorted(need_up),  # the methods: a third of the functions' time, for one value
+            downs.searchsorted(need_down),
+            x.searchsorted(x[at] + shortest) - 1,
         )
         if stop >= len(x) - 1:
             break
         edges.append(stop + 1)
         at = stop + 1
     edges_array = np.array(edges)
-    number = np.searchsorted(edges_array, np.arange(len(x)), side="right") - 1
     count = len(edges)
+    number = np.repeat(np.arange(count), np.diff(edges_array, append=len(x)))
     upper = _quantile(level, number, is_upper, count, 1)
     lower = _quantile(level, number, ~is_upper, count, -1)
     last = np.concatenate([edges_array[1:], [len(x)]]) - 1
@@ -80,7 +80,8 @@ def _quantile(
     level: np.ndarray, number: np.ndarray, rows: np.ndarray, count: int, sign: int, share: float = QUANTILE
 ) -> np.ndarray:
     """Return the low quantile (of sign * level) of each bin's chosen frames; nan where a bin has none."""
-    chosen, group = sign * level[rows], number[rows]
+    places = np.flatnonzero(rows)
+    chosen, group = sign * level[places], number[places]
     least = chosen.min(initial=0.0)
     apart = chosen.max(initial=0.0) - least + 1
     chosen = np.sort(group * apart + (chosen - least)) - group * apart + least  # groups are in order, and stay so

@@ -37,10 +37,11 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
         if len(rows) < 4 * LEAST_BINS:
             return None
         keep[rows[believable(x[rows], y[rows], rate)]] = True
-    mismatch_count = int((~keep).sum())
+    right = np.flatnonzero(keep)
+    mismatch_count = len(x) - len(right)
     wrong_share = (mismatch_count + 1) / len(x)
     ends = float(x[0]), float(x[-1])
-    x, y, is_upper = x[keep], y[keep], is_upper[keep]
+    x, y, is_upper = x[right], y[right], is_upper[right]
     silent = silences(x)
     cuts = long_silences(x, is_upper, silent)
     found = bins(x, y - rate * x, is_upper, np.searchsorted(x, cuts[:, 1]))

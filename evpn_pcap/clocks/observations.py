@@ -15,14 +15,15 @@ def observations(
     `counts` says how many stretches of equally many frames there are of a's frames, and of b's.
     """
     parts = []
-    for rows, sign, count in ((is_upper, 1, counts[0]), (~is_upper, -1, counts[1])):
+    for way, sign, count in ((is_upper, 1, counts[0]), (~is_upper, -1, counts[1])):
+        rows = np.flatnonzero(way)
         mine_x, mine = x[rows], sign * level[rows]
         each = len(mine) // count
         skip = (len(mine) - each * count) // 2
-        block = np.sort(mine[skip : skip + each * count].reshape(count, each), axis=1)
         at = share * (each - 1)
-        low = int(at)
-        value = block[:, low] + (at - low) * (block[:, min(low + 1, each - 1)] - block[:, low])
+        low, next_one = int(at), min(int(at) + 1, each - 1)
+        block = np.partition(mine[skip : skip + each * count].reshape(count, each), [low, next_one], axis=1)
+        value = block[:, low] + (at - low) * (block[:, next_one] - block[:, low])
         when = mine_x[skip : skip + each * count].reshape(count, each).mean(axis=1)
         some = slice(None, None, max(1, len(mine) // SAMPLE))
         noise = quantile_noise(mine[some] - np.interp(mine_x[some], when, value), (at + 1) / (each + 1), each)

@@ -107,19 +107,19 @@ def fit_regime(
     silence_doubt: float,
 ) -> Regime:
     """Return the regime of frames in order of time; `rate` (ppm) and its doubt are for frames too few to tell."""
-    model, rows = _model(x, y, is_upper, rate, rate_doubt)
+    model, possible = _model(x, y, is_upper, rate, rate_doubt)
     nodes = (
         np.unique(np.concatenate([[x[0], x[-1]], model.times + model.origin]))
         if isinstance(model, Smooth)
         else x[[0, -1]]
     )
     room = y - np.interp(x, nodes, model.course(nodes))
-    keep = rows.copy()
-    keep[rows] = _possible(room[rows], is_upper[rows])
-    up, down = keep & is_upper, keep & ~is_upper
-    upper_x, upper_room = _best(x[up], room[up])
-    lower_x, lower_room = _best(x[down], -room[down])
-    level = _level(room[up], -room[down])
+    kept = possible[_possible(room[possible], is_upper[possible])]
+    up, down = kept[np.flatnonzero(is_upper[kept])], kept[np.flatnonzero(~is_upper[kept])]
+    rooms = room[up], -room[down]
+    upper_x, upper_room = _best(x[up], rooms[0])
+    lower_x, lower_room = _best(x[down], rooms[1])
+    level = _level(*rooms)
     return Regime(
         float(x[0]),
         float(x[-1]),
@@ -131,9 +131,9 @@ def fit_regime(
         lower_room,
         silences,
         silence_doubt,
-        _sample(room[up]),
-        _sample(-room[down]),
-        int((~keep).sum()),
+        _sample(rooms[0]),
+        _sample(rooms[1]),
+        len(x) - len(kept),
         isinstance(model, Smooth),
         hidden_step(x, y - rate * x, is_upper),
     )
@@ -142,10 +142,10 @@ def fit_regime(
 def _model(
     x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, rate: float, rate_doubt: float
 ) -> tuple[Smooth | Straight, np.ndarray]:
-    rows = np.ones(len(x), bool)
-    up_count, down_count = int(is_upper.sum()), int((~is_upper).sum())
-    if min(up_count, down_count) < 4 * EACH:
-        return Straight(rate, rate_doubt), rows
+    """Return the course, and the frames that it rests on."""
+    up_count = int(is_upper.sum())
+    if min(up_count, len(x) - up_count) < 4 * EACH:
+        return Straight(rate, rate_doubt), np.arange(len(x))
     level = y - rate * x
     first = smooth(*observations(x, level, is_upper, FIRST_QUANTILE, _counts(is_upper)))
     room = level - _between(first, x)
@@ -172,15 +172,16 @@ def _counts(is_upper: np.ndarray) -> tuple[int, int]:
 
 
 def _possible(room: np.ndarray, is_upper: np.ndarray) -> np.ndarray:
-    """Return which frames are not impossibly fast, as far as the fast ones of their direction tell."""
+    """Return the frames that are not impossibly fast, as far as the fast ones of their direction tell, in order."""
     result = np.ones(len(room), bool)
-    for rows, sign in ((is_upper, 1), (~is_upper, -1)):
+    for way, sign in ((is_upper, 1), (~is_upper, -1)):
+        rows = np.flatnonzero(way)
         mine = sign * room[rows]
         if len(mine) < 4 * EACH:
             continue
         fast, usual = quantiles(mine, 0.06, 0.35)
         result[rows] = mine >= max(fast - 1.2 * (usual - fast) - STAMP_US, _without_lone(mine))
-    return result
+    return np.flatnonzero(result)
 
 
 def _without_lone(room: np.ndarray) -> float:
@@ -206,7 +207,7 @@ def _best(x: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return x, room
     edges = np.linspace(0, len(x), BEST + 1).astype(np.int64)[:-1]
     least = np.minimum.reduceat(room, edges)
-    number = np.searchsorted(edges, np.arange(len(x)), side="right") - 1
+    number = np.repeat(np.arange(BEST), np.diff(edges, append=len(x)))
     first = np.flatnonzero(room == least[number])
     first = first[np.diff(number[first], prepend=-1) > 0]
     return x[first], room[first]

@@ -29,7 +29,7 @@ def close_stretches(pair: PairFit, stamps: Stamps) -> np.ndarray:
         return np.zeros((0, 2), np.int64)
     width_ns = float(np.median(np.interp(stamps.x_ns - pair.base_x_ns, pair.curve.x, pair.curve.high - pair.curve.low)))
     close_ns = min(MOST_CLOSE_NS, width_ns / 2 / (QUARTER * SLEW_RATE))
-    upper, lower = (_runs(stamps.x_ns[rows], close_ns) for rows in (stamps.is_upper, ~stamps.is_upper))
+    upper, lower = (_runs(stamps.x_ns[np.flatnonzero(way)], close_ns) for way in (stamps.is_upper, ~stamps.is_upper))
     if not (len(upper) and len(lower)):
         return np.zeros((0, 2), np.int64)
     first = np.searchsorted(lower[:, 1], upper[:, 0])  # the first run of the other direction that is not over yet
@@ -44,7 +44,6 @@ def close_stretches(pair: PairFit, stamps: Stamps) -> np.ndarray:
 
 def _runs(times: np.ndarray, close_ns: float) -> np.ndarray:
     """Return first and last of the frames of each run without a silence, in order; of LEAST frames at least."""
-    times = np.sort(times)
     if not len(times):
         return np.zeros((0, 2), np.int64)
     breaks = np.flatnonzero(np.diff(times) > close_ns)

@@ -54,7 +54,7 @@ def slewing(curve: Curve, x: np.ndarray, is_upper: np.ndarray) -> Curve:
     silence by a quarter of its length times that at most, for until its end the slew has to be made good. x in ns, in
     order.
     """
-    directions = [(x[is_upper], "high", 1), (x[~is_upper], "low", -1)]
+    directions = [(x[np.flatnonzero(is_upper)], "high", 1), (x[np.flatnonzero(~is_upper)], "low", -1)]
     silences = [_silences(times) for times, *_ in directions]
     corners = [np.concatenate([ends, (3 * ends + ends[:, ::-1]) / 4]).ravel() for ends in silences]
     knots = np.unique(np.concatenate([curve.x, *corners, *(times[[0, -1]] for times, *_ in directions)]))
