@@ -25,6 +25,7 @@ from evpn_pcap.reading import read_captures
 from evpn_pcap.scale import runner
 from evpn_pcap.sources import read_batches, split_source
 from evpn_pcap.sources.parts import PART_BYTES
+from tests.conftest import PROJECT
 from tests.strategies import ARP, IPV4, arp, ether, frames, ipv4, tcp, udp, vxlan
 
 FIRST_S = 1_760_000_000
@@ -265,6 +266,38 @@ def test_processes_change_no_byte(bulk, command):
 
     assert len(outputs[0]) > 1000
     assert outputs[0] == outputs[1] == outputs[2]
+
+
+CLOCKS = """
+import os, sys
+from evpn_pcap.clocks import fit
+from evpn_pcap.pipeline import analyze
+from evpn_pcap.scale import runner
+
+os.sched_getaffinity = lambda _: {0, 1, 2}
+fit.MANY_MATCHES = int(sys.argv[2])
+forks, fork = [], os.fork
+os.fork = lambda: forks.append(1) or fork()
+alone = analyze([sys.argv[1]])
+with runner() as run:
+    shared = analyze([sys.argv[1]], run=run)
+print(len(forks), len(alone.tables.clock_pairs) > 1, alone.clocks == shared.clocks)
+for name in ("clock_pairs", "clock_traces", "resolutions", "flows"):
+    print(name, getattr(alone.tables, name).equals(getattr(shared.tables, name)))
+"""
+
+
+@pytest.mark.parametrize(("least", "forks"), [(0, 2), (10**9, 0)])
+def test_processes_change_no_clock(least, forks):
+    """Pairs of hosts fitted by children, where matches are many: the same clocks, the same verdicts."""
+    sample = PROJECT / "samples/learned-then-suppressed"
+
+    told = subprocess.run(
+        [sys.executable, "-c", CLOCKS, str(sample), str(least)], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert told.split("\n", 1)[0] == f"{forks} True True"
+    assert told.count("True") == 6
 
 
 SCRIPT = """
