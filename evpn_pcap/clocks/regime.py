@@ -23,6 +23,7 @@ FEW_RHO_PPM = 10.0  # where frames are too few to tell the course
 STAMP_US = 2.0  # stamps of a microsecond are cut off, one at each host
 FAR_US = 1e12  # what stands for a bound that nobody gave
 FLOOR_SHARE, FLOOR_COUNT = 0.01, 3.0
+ENDING = 2  # frames of a direction
 LONE, TAIL, TAIL_SHARE = 3, 10, 2.0  # so many frames at most lie by themselves below the fastest of the others
 
 
@@ -172,7 +173,10 @@ def _counts(is_upper: np.ndarray) -> tuple[int, int]:
 
 
 def _possible(room: np.ndarray, is_upper: np.ndarray) -> np.ndarray:
-    """Return the frames that are not impossibly fast, as far as the fast ones of their direction tell, in order."""
+    """Return the frames that are not impossibly fast, as far as the fast ones of their direction tell, in order.
+
+    Several at the very begin or end are no wrong matches: a slew may end or begin there.
+    """
     result = np.ones(len(room), bool)
     for way, sign in ((is_upper, 1), (~is_upper, -1)):
         rows = np.flatnonzero(way)
@@ -180,7 +184,11 @@ def _possible(room: np.ndarray, is_upper: np.ndarray) -> np.ndarray:
         if len(mine) < 4 * EACH:
             continue
         fast, usual = quantiles(mine, 0.06, 0.35)
-        result[rows] = mine >= max(fast - 1.2 * (usual - fast) - STAMP_US, _without_lone(mine))
+        is_right = mine >= max(fast - 1.2 * (usual - fast) - STAMP_US, _without_lone(mine))
+        first, last = np.argmax(is_right), len(mine) - np.argmax(is_right[::-1])
+        is_right[: first if first >= ENDING else 0] = True
+        is_right[last if len(mine) - last >= ENDING else len(mine) :] = True
+        result[rows] = is_right
     return np.flatnonzero(result)
 
 
