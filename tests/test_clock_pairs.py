@@ -319,6 +319,36 @@ def test_slews_where_no_frames_would_show_them_stay_inside_what_is_told():
     assert np.median((high - low)[near_frames]) < 120_000  # what a silence costs is paid in the silence
 
 
+@pytest.mark.parametrize("is_last", [True, False])
+@pytest.mark.parametrize("frames_a_second", [2, 4, 70])
+def test_a_slew_that_frames_cannot_show_yet_moves_no_bound_past_the_truth(frames_a_second, is_last):
+    """One that goes on at the first or the last frame of 18 s, by less than a round trip, shifts what frames say of
+    all the time between, if it is carried there.
+    """
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        count = 18 * frames_a_second
+        sent_s, is_from_a = np.sort(rng.uniform(0, 18, count)), rng.random(count) < 0.5
+        delay_s = 20e-6 + rng.gamma(1.5, 20e-6, count)
+        moved_s = rng.choice([-1, 1]) * 100e-6 * np.array([0, 0, rng.uniform(0.1, 1.5)])
+        course = ([0, 18 - abs(moved_s[2]) / 100e-6, 18], moved_s)
+        if not is_last:
+            course = ([0, abs(moved_s[2]) / 100e-6, 18], moved_s[::-1])
+        at_a, at_b = sent_s + np.where(is_from_a, 0, delay_s), sent_s + np.where(is_from_a, delay_s, 0)
+        at_b = at_b + np.interp(at_b, *course)
+        x_ns, b_ns = ((START_NS + (one * 1e9).astype(np.int64)) // 1000 * 1000 for one in (at_a, at_b))
+        order = np.argsort(x_ns, kind="stable")
+
+        fit = fit_pair(0, 1, Stamps(x_ns[order], (b_ns - x_ns)[order], is_from_a[order]))
+
+        when_s = np.linspace(0, 18, 2_000)
+        at = START_NS - fit.base_x_ns + when_s * 1e9
+        low, high = (np.interp(at, fit.told.x, one) + fit.base_y_ns for one in (fit.told.low, fit.told.high))
+        truth = np.interp(when_s, *course) * 1e9
+        assert ((low <= truth) & (truth <= high)).all(), seed
+        assert np.median(high - low) < 200_000
+
+
 @pytest.mark.parametrize("step_s", [-0.005, -0.3, 0.005])
 def test_what_a_clock_that_is_set_shows_twice_lies_within_the_bounds_of_both_times(step_s):
     """Set back, a's clock shows some time once with the old difference and once with the new one."""

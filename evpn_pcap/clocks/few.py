@@ -4,13 +4,16 @@ Nothing is assumed of delays, so the true difference is inside wherever rates ke
 middle.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from evpn_pcap.clocks.cleaning import believable, rough_rate
 from evpn_pcap.clocks.curve import SILENCE, Break, Curve
 from evpn_pcap.clocks.direction import RATE_LIMIT
+from evpn_pcap.clocks.edges import edges_of
 from evpn_pcap.clocks.sweep import envelope
-from evpn_pcap.clocks.windows import GAP_NS, Constraints, Pace, tightest, windows
+from evpn_pcap.clocks.windows import GAP_NS, Constraints, Pace, rated_between, tightest, windows
 
 STAMP_SLACK_NS = 2_000  # microsecond stamps are cut off, one at each host; measured disorder is below that
 NEIGHBOURS = 5  # on either side, in time, that a frame must not contradict
@@ -26,8 +29,10 @@ BY_MEDIAN = 1.4826  # standard deviation of a normal distribution, by its median
 SURE = 3.0
 
 
-def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
-    """Return the curve of frames in order of time, or None where nothing is left of a direction; x and y in ns."""
+def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> tuple[Curve, Curve] | None:
+    """Return the curve of frames in order of time, and the same with bounds that hold although a clock was slewed near
+    the ends; None where nothing is left of a direction; x and y in ns.
+    """
     upper = _without_strays(Constraints(x[is_upper], y[is_upper] + STAMP_SLACK_NS))
     lower = _without_strays(Constraints(x[~is_upper], y[~is_upper] - STAMP_SLACK_NS))
     removed_count = len(x) - len(upper.x) - len(lower.x)
@@ -55,10 +60,22 @@ def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
     }
     low, high = (np.where(np.abs(one) < UNKNOWN_NS, one, np.nan) for one in (bounds.low, bounds.high))
     estimate = np.nan_to_num(np.where(np.isnan(low), high, np.where(np.isnan(high), low, (low + high) / 2)))
-    return Curve(
+    curve = Curve(
         bounds.x, bounds.low, bounds.high, estimate, bounds.first_x, bounds.last_x,
         tuple(breaks), tuple(sorted(name for name, holds in flags.items() if holds)), removed_count, is_smooth=False,
     )  # fmt: skip
+    edges = edges_of(upper_x, lower_x, _usual_room(curve, upper, lower), ppm=1e-6)
+    inner = [rated_between(window, edges.first, edges.last, pace) for window in found]
+    edged = envelope(inner, pace, edges)
+    estimate = np.interp(edged.x, curve.x, curve.estimate)
+    return curve, replace(curve, x=edged.x, low=edged.low, high=edged.high, estimate=estimate)
+
+
+def _usual_room(curve: Curve, upper: Constraints, lower: Constraints) -> float:
+    """Return how far apart upper and lower bounds of usual frames are; the curve's may be far closer at times."""
+    above, below = (one.y - np.interp(one.x, curve.x, curve.estimate) for one in (upper, lower))
+    inside = (curve.x >= curve.first_x) & (curve.x <= curve.last_x)
+    return max(float(np.median(above) - np.median(below)), float(np.median((curve.high - curve.low)[inside])))
 
 
 def _lone(mine: np.ndarray, others: np.ndarray) -> list[Break]:

@@ -13,6 +13,7 @@ from evpn_pcap.clocks.borders import LEAST_STEP_US, Zone, located
 from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
 from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, STEP_OR_SLEW, Break, Curve
+from evpn_pcap.clocks.edges import Edges, edges_of
 from evpn_pcap.clocks.regime import FEW_RHO_PPM, SURE_SPREADS, Regime, fit_regime
 from evpn_pcap.clocks.silences import long_silences, silences
 
@@ -29,8 +30,10 @@ NEAR_S, FAR_S = 20.0, 1e6
 FAR_RHO_PPM = 100.0  # beyond the frames, after NEAR_S, the rate is known no better (clock.md, section 5)
 
 
-def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
-    """Return the curve of frames in order of time, or None where they are too few for this; x in s, y in us."""
+def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> tuple[Curve, Curve] | None:
+    """Return the curve of frames in order of time, and the same with bounds that hold although a clock was slewed near
+    the ends; None where frames are too few for this; x in s, y in us.
+    """
     rate = rough_rate(x, y)
     keep = np.zeros(len(x), bool)
     for rows in (np.flatnonzero(is_upper), np.flatnonzero(~is_upper)):
@@ -57,7 +60,11 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None
         if not (torn or hidden) or attempt == MOST_ROUNDS - 1:
             break
         zones = _merged([*zones, *torn, *hidden])
-    return _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silent) > 0)
+    curve = _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silent) > 0)
+    # a usual round trip: the curve's own width may be far less, for such a slew
+    open_us = max(float(np.median(found.upper - found.lower)), float(np.median(curve.high - curve.low)))
+    edges = edges_of(x[np.flatnonzero(is_upper)], x[np.flatnonzero(~is_upper)], open_us, ppm=1.0)
+    return curve, _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silent) > 0, edges)
 
 
 def _zones(found: Bins) -> list[Zone]:
@@ -228,8 +235,9 @@ def _torn(regime: Regime) -> Zone | None:
     return float(knots[max(0, run[0] - 1)]), float(knots[min(len(knots) - 1, run[-1] + 1)])
 
 
-def _knots(regime: Regime) -> np.ndarray:
-    knots = np.unique(np.concatenate([[regime.start, regime.stop], regime.upper_x, regime.lower_x]))
+def _knots(regime: Regime, edges: Edges | None = None) -> np.ndarray:
+    inner = [one for one in (edges.first, edges.last) if regime.start < one < regime.stop] if edges else []
+    knots = np.unique(np.concatenate([[regime.start, regime.stop, *inner], regime.upper_x, regime.lower_x]))
     return np.unique(np.concatenate([knots, (knots[1:] + knots[:-1]) / 2]))
 
 
@@ -241,6 +249,7 @@ def _joined(
     mismatch_count: int,
     is_torn: bool,
     is_silent: bool,
+    edges: Edges | None = None,
 ) -> Curve:
     """Return the regimes as one curve, with the bounds of both over each border."""
     begin_x, end_x = ends
@@ -248,18 +257,17 @@ def _joined(
     begin = -np.inf
     for number, regime in enumerate(regimes):
         end = borders[number][0] if number < len(borders) else np.inf
-        knots = _knots(regime)
+        knots = _knots(regime, edges)
         knots = knots[(knots > begin) & (knots < end)]
-        edges = [one for one in (begin, end) if np.isfinite(one)]
-        knots = np.unique(np.concatenate([knots, edges]))
-        parts.append((knots, *regime.bounds(knots), regime.estimate(knots)))
+        knots = np.unique(np.concatenate([knots, [one for one in (begin, end) if np.isfinite(one)]]))
+        parts.append((knots, *regime.bounds(knots, edges), regime.estimate(knots)))
         if number < len(borders):
             begin = borders[number][1]
             inside = np.concatenate(
                 [np.linspace(end + EPSILON_S, begin - EPSILON_S, 9), [changes[number].start, changes[number].stop]]
             )
             inside = np.unique(np.clip(inside, end + EPSILON_S, max(begin - EPSILON_S, end + EPSILON_S)))
-            one, two = regime.bounds(inside), regimes[number + 1].bounds(inside)
+            one, two = regime.bounds(inside, edges), regimes[number + 1].bounds(inside, edges)
             narrow = changes[number]
             share = np.clip((inside - narrow.start) / max(narrow.stop - narrow.start, EPSILON_S), 0, 1)
             between = regime.estimate(inside) * (1 - share) + regimes[number + 1].estimate(inside) * share
@@ -268,7 +276,7 @@ def _joined(
     for regime, at, sign in ((regimes[0], begin_x, -1), (regimes[-1], end_x, 1)):
         edge = np.array([at, at + sign * NEAR_S, at + sign * FAR_S])
         beyond = np.maximum(np.abs(edge - at) - NEAR_S, 0) * FAR_RHO_PPM
-        near_low, near_high = regime.bounds(edge)
+        near_low, near_high = regime.bounds(edge, edges)
         x = np.concatenate([x, edge])
         low, high = np.concatenate([low, near_low - beyond]), np.concatenate([high, near_high + beyond])
         estimate = np.concatenate([estimate, regime.estimate(edge)])

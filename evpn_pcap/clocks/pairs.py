@@ -77,9 +77,10 @@ def fit_pair(a: int, b: int, stamps: Stamps) -> PairFit:
     curve = told = loose = None
     if upper_count and lower_count:
         x, y = (stamps.x_ns - base_x).astype(float), (stamps.y_ns - base_y).astype(float)
-        found = fit_many(x * 1e-9, y * 1e-3, stamps.is_upper)
-        curve = found.scaled(1e9, 1e3) if found else fit_few(x, y, stamps.is_upper)
-        if curve:
+        many = fit_many(x * 1e-9, y * 1e-3, stamps.is_upper)
+        found = [one.scaled(1e9, 1e3) for one in many] if many else fit_few(x, y, stamps.is_upper)
+        if found:
+            curve, edged = found
             loose = unsteady(curve, x, y, stamps.is_upper)
-            told = slewing(curve, x, stamps.is_upper)
+            told = slewing(edged, x, stamps.is_upper)
     return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count, stamps.thinned(SAMPLE_COUNT), told, loose)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evpn_pcap.clocks.edges import Edges
 from evpn_pcap.clocks.hidden import hidden_step
 from evpn_pcap.clocks.observations import EACH, SAMPLE, observations, quantiles
 from evpn_pcap.clocks.smoothing import Smooth, smooth
@@ -67,14 +68,17 @@ class Regime:
         """Return the likely difference of the clocks."""
         return self.model.course(x) + self.level
 
-    def bounds(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and the greatest difference of the clocks at times x, also beyond the regime's ends."""
+    def bounds(self, x: np.ndarray, edges: Edges | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the greatest difference of the clocks at times x, also beyond the regime's ends.
+
+        With `edges` they hold although a clock was slewed there unseen.
+        """
         course = self.model.course(x)
-        high = self._carried(x, self.upper_x, self.upper_room)
-        low = self._carried(x, self.lower_x, self.lower_room)
+        high = self._carried(x, self.upper_x, self.upper_room, edges)
+        low = self._carried(x, self.lower_x, self.lower_room, edges)
         return course - low, course + high
 
-    def _carried(self, x: np.ndarray, frame_x: np.ndarray, room: np.ndarray) -> np.ndarray:
+    def _carried(self, x: np.ndarray, frame_x: np.ndarray, room: np.ndarray, edges: Edges | None) -> np.ndarray:
         if not len(frame_x):
             return np.full(len(x), FAR_US)
         doubt = self._sure(x)[:, None] * self.model.spread(x, frame_x) + LEAST_RHO_PPM * np.abs(
@@ -84,6 +88,8 @@ class Regime:
             doubt = doubt + self.silence_doubt * np.abs(
                 self._silences_before(x)[:, None] - self._silences_before(frame_x)[None, :]
             )
+        if edges:
+            doubt = doubt + edges.doubt(x, frame_x)
         return np.min(doubt + room[None, :], axis=1) + STAMP_US
 
     def _sure(self, x: np.ndarray) -> np.ndarray:

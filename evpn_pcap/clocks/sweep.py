@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from evpn_pcap.clocks.curve import SILENCE, SLEW, STEP, Break
+from evpn_pcap.clocks.edges import SLEW_PPM, Edges
 from evpn_pcap.clocks.windows import GAP_NS, Pace, Window
 
 FAR_RHO = 100e-6  # beyond NEAR_NS from any frame the rate is known no better (clock.md, section 5)
@@ -32,13 +33,13 @@ class Envelope:
     is_contradicted: bool
 
 
-def envelope(found: list[Window], pace: Pace) -> Envelope:
-    """Return the envelope of all windows, in order of time."""
+def envelope(found: list[Window], pace: Pace, edges: Edges | None = None) -> Envelope:
+    """Return the envelope of all windows, in order of time; with `edges` it holds although a clock was slewed there."""
     regimes = _regimes(found, pace)
-    x, low, high = _one_regime(regimes[0], pace)
+    x, low, high = _one_regime(regimes[0], pace, edges=edges)
     breaks = []
     for before, after in pairwise(regimes):
-        (x, low, high), happened = _joined((x, low, high), _one_regime(after, pace), before, after, pace)
+        (x, low, high), happened = _joined((x, low, high), _one_regime(after, pace, edges=edges), before, after, pace)
         breaks.append(happened)
     for one, other in pairwise(found):
         if other.start - one.stop > GAP_NS:
@@ -71,9 +72,11 @@ def _agree(group: list[Window], window: Window, pace: Pace) -> bool:
     return bool(np.all(low <= high))
 
 
-def _bounds_at_constraints(group: list[Window], pace: Pace) -> tuple["_Rates", np.ndarray, np.ndarray]:
+def _bounds_at_constraints(
+    group: list[Window], pace: Pace, edges: Edges | None = None
+) -> tuple["_Rates", np.ndarray, np.ndarray]:
     """Return the rates over the group's constraints in order of time, and the bounds at each, less the run."""
-    rates = _rates(group, pace)
+    rates = _rates(group, pace, edges)
     run, doubt = rates.run, rates.doubt
     upper = np.where(rates.is_upper, rates.y - run, np.inf)
     lower = np.where(rates.is_upper, -np.inf, rates.y - run)
@@ -97,7 +100,7 @@ class _Rates:
     doubt: np.ndarray
 
 
-def _rates(group: list[Window], pace: Pace) -> _Rates:
+def _rates(group: list[Window], pace: Pace, edges: Edges | None = None) -> _Rates:
     x = np.concatenate([part for window in group for part in (window.upper.x, window.lower.x)])
     y = np.concatenate([part for window in group for part in (window.upper.y, window.lower.y)])
     size = [(len(window.upper.x), len(window.lower.x)) for window in group]
@@ -112,14 +115,17 @@ def _rates(group: list[Window], pace: Pace) -> _Rates:
     between_rate = (rate[:-1] + rate[1:]) / 2
     between_rho = np.maximum(rho[:-1], rho[1:]) + np.where(is_link, np.abs(np.diff(rate)) / 2, 0)
     between_rho = np.where(is_far, np.maximum(between_rho, pace.rho if pace.is_known else FAR_RHO), between_rho)
+    if edges:
+        is_unwatched = edges.reached(x[:-1], x[1:])
+        between_rho = np.where(is_unwatched, np.maximum(between_rho, SLEW_PPM * edges.ppm), between_rho)
     run = np.concatenate([[0.0], np.cumsum(between_rate * apart)])
     doubt = np.concatenate([[0.0], np.cumsum(between_rho * apart)])
     return _Rates(x, y, is_upper, run, doubt)
 
 
-def _one_regime(group: list[Window], pace: Pace, far_rho: float = FAR_RHO) -> Bounds:
+def _one_regime(group: list[Window], pace: Pace, far_rho: float = FAR_RHO, edges: Edges | None = None) -> Bounds:
     """Return the envelope of one regime: knots at its constraints, at the peaks between them, and beyond its ends."""
-    rates, low, high = _bounds_at_constraints(group, pace)
+    rates, low, high = _bounds_at_constraints(group, pace, edges)
     is_last = np.concatenate([np.diff(rates.x) > 0, [True]])
     x, run, doubt, low, high = (values[is_last] for values in (rates.x, rates.run, rates.doubt, low, high))
     if len(x) > 1:

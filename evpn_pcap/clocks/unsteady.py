@@ -12,6 +12,7 @@ import numpy as np
 
 from evpn_pcap.clocks.curve import CONTRADICTION, SLEW, Curve
 from evpn_pcap.clocks.direction import RATE_LIMIT
+from evpn_pcap.clocks.edges import SLEW_PPM
 from evpn_pcap.clocks.few import without_mismatches
 from evpn_pcap.clocks.windows import Constraints
 
@@ -19,7 +20,7 @@ STAMP_SLACK_NS = 2_000.0  # microsecond stamps are cut off, one at each host
 BEYOND_NS = 10e6  # before the first and after the last frame a clock may have been set, by no more than this
 SHORT_NS = 120e9  # captures that are shorter do not show how steady the clocks are
 GROUP_NS, MOST_GROUPS = 10e6, 2_000  # frames this close together are of one moment, or as close as so many allow
-SLEW_RATE = 150e-6  # ns a ns: by how much more two clocks part while one is slewed; chrony and adjtime do 100
+SLEW_RATE = SLEW_PPM * 1e-6  # ns a ns
 SILENCE_NS, SILENCE_GAPS = 2e9, 8.0  # so long, and so many times the usual gap of its direction, is a silence
 SHARES = (0.25, 0.5, 0.75)  # of a gap, where bounds have knots
 FAR_NS = 1e15

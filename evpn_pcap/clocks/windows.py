@@ -135,6 +135,15 @@ def _fitting(upper: Constraints, lower: Constraints, pace: Pace) -> list[Window]
     return _fitting(*cut, pace) + _fitting(*rest, pace)
 
 
+def rated_between(window: Window, start: float, stop: float, pace: Pace) -> Window:
+    """Return the window with the rate, and its rho, that its constraints between two times alone tell."""
+    upper, lower = window.upper.between(start, stop), window.lower.between(start, stop)
+    if not (len(upper.x) and len(lower.x)):
+        return Window(window.upper, window.lower, pace.rate, pace.rho)
+    inner = _window(upper, lower, *slopes_between(upper, lower), pace)
+    return Window(window.upper, window.lower, inner.rate, inner.rho)
+
+
 def slopes_between(upper: Constraints, lower: Constraints) -> tuple[float, float]:
     """Return the least and the greatest slope of a line under every upper and over every lower bound.
 
