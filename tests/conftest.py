@@ -31,13 +31,17 @@ LONGEST = (
     *("test_parts", "test_checks", "test_synth", "test_bgp"),
 )
 LAST = "test_truth"
+SHARED_ANALYSES = {"test_matrix": "test_samples"}  # these files' tests run in one process: they look at the same samples
 
 
 def pytest_collection_modifyitems(items):
-    """Skip, with the reason printed, what this machine cannot run; put the files that take longest first."""
+    """Skip, with the reason printed, what this machine cannot run; put the files that take longest first, and each
+    file's tests in one process (with --dist loadgroup).
+    """
     places = {name: place for place, name in enumerate(LONGEST)} | {LAST: len(LONGEST) + 1}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(SHARED_ANALYSES.get(item.path.stem, item.path.stem)))
         if item.get_closest_marker("corpus") and not (SHARED / "captures").is_dir():
             item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
         if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):

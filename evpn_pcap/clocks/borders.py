@@ -95,7 +95,7 @@ def located(
     sure_new = np.flatnonzero(new & (near_x >= stop) & _is_usual(near_x, near_y, near_up, after))
     start = float(near_x[sure_old[-1]]) if len(sure_old) else min(start, before.stop)
     stop = float(near_x[sure_new[0]]) if len(sure_new) else max(stop, after.start)
-    start, stop = min(start, stop), max(start, stop)
+    start, stop = min(start, stop, soft[0]), max(start, stop, soft[1])
     is_fast = is_step and abs(size) > FASTEST_SLEW_PPM * (soft[1] - soft[0] + 2 * FIRM * spacing)  # surely no slew
     unseen = (stop - start) * min(1.0, UNSEEN_US / max(abs(size), 1.0)) + (0 if is_fast else SLEW_FRAMES * spacing)
     unseen += delay + (again if is_step else 0.0)
