@@ -4,6 +4,7 @@ Regimes (regime.py) are joined at breaks (breaks.py). Between the last frame tha
 first that only the one after allows, a clock was set or slewed: the bounds there span both.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,8 @@ from evpn_pcap.clocks.borders import LEAST_STEP_US, Zone, located
 from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
 from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, STEP_OR_SLEW, Break, Curve
-from evpn_pcap.clocks.edges import Edges, edges_of
+from evpn_pcap.clocks.edges import edges_of
+from evpn_pcap.clocks.joining import joined, knots_of
 from evpn_pcap.clocks.regime import FEW_RHO_PPM, SURE_SPREADS, Regime, fit_regime
 from evpn_pcap.clocks.silences import long_silences, silences
 
@@ -24,10 +26,7 @@ SILENCE_DOUBT_US = 150.0  # a step of this size in a silence may not show
 LOOK = 6  # frames a direction that are compared, before and after
 CONTRADICTION_US = 30.0
 MOST_CONTRADICTORY = 5_000  # with more frames the bins are fine enough
-EPSILON_S = 1e-6
 MOST_ROUNDS = 4
-NEAR_S, FAR_S = 20.0, 1e6
-FAR_RHO_PPM = 100.0  # beyond the frames, after NEAR_S, the rate is known no better (clock.md, section 5)
 
 
 def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> tuple[Curve, Curve] | None:
@@ -60,11 +59,23 @@ def fit_many(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> tuple[Curve,
         if not (torn or hidden) or attempt == MOST_ROUNDS - 1:
             break
         zones = _merged([*zones, *torn, *hidden])
-    curve = _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silent) > 0)
-    # a usual round trip: the curve's own width may be far less, for such a slew
-    open_us = max(float(np.median(found.upper - found.lower)), float(np.median(curve.high - curve.low)))
-    edges = edges_of(x[np.flatnonzero(is_upper)], x[np.flatnonzero(~is_upper)], open_us, ppm=1.0)
-    return curve, _joined(regimes, borders, changes, ends, mismatch_count, bool(torn), len(silent) > 0, edges)
+    removed = mismatch_count + sum(regime.mismatch_count for regime in regimes)
+    flags = {one.kind for one in changes}
+    flags |= {STEP_OR_SLEW} if any(one.may_be_slew for one in changes) else set()
+    flags |= {CONTRADICTION} if torn else set()
+    flags |= {SILENCE} if len(silent) else set()
+    flags |= {MISMATCHES} if removed else set()
+    ways = x[np.flatnonzero(is_upper)], x[np.flatnonzero(~is_upper)]
+    curves = joined(regimes, borders, changes, ends, (None, edges_of(*ways, _open_us(found, regimes), ppm=1.0)))
+    told = [replace(one, flags=tuple(sorted(flags)), mismatch_count=removed) for one in curves]
+    return told[0], told[1]
+
+
+def _open_us(found: Bins, regimes: list[Regime]) -> float:
+    """Return what the bounds leave open, at least a usual round trip: they themselves may be closer, for a slew."""
+    middles = [(one, np.array([(one.start + one.stop) / 2])) for one in regimes]
+    widths = [float(np.diff(one.bounds(at), axis=0)[0, 0]) for one, at in middles]
+    return max(float(np.median(found.upper - found.lower)), *widths)
 
 
 def _zones(found: Bins) -> list[Zone]:
@@ -226,78 +237,10 @@ def _spans(x: np.ndarray, found: Bins, zones: list[Zone]) -> list[Zone]:
 
 def _torn(regime: Regime) -> Zone | None:
     """Return where the regime's bounds exclude each other."""
-    knots = _knots(regime)
+    knots = knots_of(regime)
     low, high = regime.bounds(knots)
     wrong = np.flatnonzero(low > high)
     if not len(wrong):
         return None
     run = wrong[: int(np.argmax(np.concatenate([np.diff(wrong) > 1, [True]]))) + 1]
     return float(knots[max(0, run[0] - 1)]), float(knots[min(len(knots) - 1, run[-1] + 1)])
-
-
-def _knots(regime: Regime, edges: Edges | None = None) -> np.ndarray:
-    inner = [one for one in (edges.first, edges.last) if regime.start < one < regime.stop] if edges else []
-    knots = np.unique(np.concatenate([[regime.start, regime.stop, *inner], regime.upper_x, regime.lower_x]))
-    return np.unique(np.concatenate([knots, (knots[1:] + knots[:-1]) / 2]))
-
-
-def _joined(
-    regimes: list[Regime],
-    borders: list[Zone],
-    changes: list[Break],
-    ends: Zone,
-    mismatch_count: int,
-    is_torn: bool,
-    is_silent: bool,
-    edges: Edges | None = None,
-) -> Curve:
-    """Return the regimes as one curve, with the bounds of both over each border."""
-    begin_x, end_x = ends
-    parts: list[tuple[np.ndarray, ...]] = []
-    begin = -np.inf
-    for number, regime in enumerate(regimes):
-        end = borders[number][0] if number < len(borders) else np.inf
-        knots = _knots(regime, edges)
-        knots = knots[(knots > begin) & (knots < end)]
-        knots = np.unique(np.concatenate([knots, [one for one in (begin, end) if np.isfinite(one)]]))
-        parts.append((knots, *regime.bounds(knots, edges), regime.estimate(knots)))
-        if number < len(borders):
-            begin = borders[number][1]
-            inside = np.concatenate(
-                [np.linspace(end + EPSILON_S, begin - EPSILON_S, 9), [changes[number].start, changes[number].stop]]
-            )
-            inside = np.unique(np.clip(inside, end + EPSILON_S, max(begin - EPSILON_S, end + EPSILON_S)))
-            one, two = regime.bounds(inside, edges), regimes[number + 1].bounds(inside, edges)
-            narrow = changes[number]
-            share = np.clip((inside - narrow.start) / max(narrow.stop - narrow.start, EPSILON_S), 0, 1)
-            between = regime.estimate(inside) * (1 - share) + regimes[number + 1].estimate(inside) * share
-            parts.append((inside, np.minimum(one[0], two[0]), np.maximum(one[1], two[1]), between))
-    x, low, high, estimate = (np.concatenate(values) for values in zip(*parts, strict=True))
-    for regime, at, sign in ((regimes[0], begin_x, -1), (regimes[-1], end_x, 1)):
-        edge = np.array([at, at + sign * NEAR_S, at + sign * FAR_S])
-        beyond = np.maximum(np.abs(edge - at) - NEAR_S, 0) * FAR_RHO_PPM
-        near_low, near_high = regime.bounds(edge, edges)
-        x = np.concatenate([x, edge])
-        low, high = np.concatenate([low, near_low - beyond]), np.concatenate([high, near_high + beyond])
-        estimate = np.concatenate([estimate, regime.estimate(edge)])
-    order = np.argsort(x, kind="stable")
-    x, low, high, estimate = x[order], low[order], high[order], estimate[order]
-    low, high = np.minimum(low, high), np.maximum(low, high)
-    flags = {one.kind for one in changes}
-    flags |= {STEP_OR_SLEW} if any(one.may_be_slew for one in changes) else set()
-    flags |= {CONTRADICTION} if is_torn else set()
-    flags |= {SILENCE} if is_silent else set()
-    removed = mismatch_count + sum(regime.mismatch_count for regime in regimes)
-    flags |= {MISMATCHES} if removed else set()
-    return Curve(
-        x,
-        low,
-        high,
-        np.clip(estimate, low, high),
-        begin_x,
-        end_x,
-        tuple(changes),
-        tuple(sorted(flags)),
-        removed,
-        is_smooth=True,
-    )

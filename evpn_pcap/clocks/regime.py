@@ -4,6 +4,7 @@ The bounds are those of frames (clock.md, section 3), carried over time by the s
 deviations of its posterior; the estimate takes the floors of both directions to be alike (clock.md, section 5, P6).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,19 +69,23 @@ class Regime:
         """Return the likely difference of the clocks."""
         return self.model.course(x) + self.level
 
-    def bounds(self, x: np.ndarray, edges: Edges | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and the greatest difference of the clocks at times x, also beyond the regime's ends.
+    def bounds(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the greatest difference of the clocks at times x, also beyond the regime's ends."""
+        low, high = self.bounds_with(x, (None,))
+        return low[0], high[0]
 
-        With `edges` they hold although a clock was slewed there unseen.
-        """
+    def bounds_with(self, x: np.ndarray, edges: Sequence[Edges | None]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the greatest difference, a row for each of `edges`: as if clocks may be slewed there."""
         course = self.model.course(x)
         high = self._carried(x, self.upper_x, self.upper_room, edges)
         low = self._carried(x, self.lower_x, self.lower_room, edges)
         return course - low, course + high
 
-    def _carried(self, x: np.ndarray, frame_x: np.ndarray, room: np.ndarray, edges: Edges | None) -> np.ndarray:
+    def _carried(
+        self, x: np.ndarray, frame_x: np.ndarray, room: np.ndarray, edges: Sequence[Edges | None]
+    ) -> np.ndarray:
         if not len(frame_x):
-            return np.full(len(x), FAR_US)
+            return np.full((len(edges), len(x)), FAR_US)
         doubt = self._sure(x)[:, None] * self.model.spread(x, frame_x) + LEAST_RHO_PPM * np.abs(
             x[:, None] - frame_x[None, :]
         )
@@ -88,9 +93,8 @@ class Regime:
             doubt = doubt + self.silence_doubt * np.abs(
                 self._silences_before(x)[:, None] - self._silences_before(frame_x)[None, :]
             )
-        if edges:
-            doubt = doubt + edges.doubt(x, frame_x)
-        return np.min(doubt + room[None, :], axis=1) + STAMP_US
+        away = doubt + room[None, :]
+        return np.stack([np.min(away + one.doubt(x, frame_x) if one else away, axis=1) for one in edges]) + STAMP_US
 
     def _sure(self, x: np.ndarray) -> np.ndarray:
         """Return how many standard deviations hold for sure at times x."""
