@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from evpn_pcap.clocks import on_common_clock
 from evpn_pcap.clocks.fit import Fitted, fit_stamps, fits_of
-from evpn_pcap.clocks.graph import best_reference, follow
+from evpn_pcap.clocks.graph import UNSTEADY, best_reference, follow
 from evpn_pcap.clocks.pairs import PairFit, Stamps, fit_pair
 from evpn_pcap.scale import Runner, runner
 from evpn_pcap.synth.clock import Clock
@@ -128,7 +128,8 @@ def judged(drawn: tuple[str, int, int]) -> Run | None:
     at, expected = truth(pair, seed)
     x, y = (pair.a_ns - fit.base_x_ns) / 1e9, (y_ns - fit.base_y_ns) / 1e3
     t, d = (at - fit.base_x_ns) / 1e9, (expected - fit.base_y_ns) / 1e3
-    curve = fit.told.scaled(1e-9, 1e-3)
+    is_steady = not UNSTEADY & set(fit.told.flags)
+    curve = ((None if is_steady else fit.loose) or fit.told).scaled(1e-9, 1e-3)  # as the graph takes a lone pair's
     low, estimate, high = (np.interp(t, curve.x, one) for one in (curve.low, curve.estimate, curve.high))
     errors = {"ours": np.abs(estimate - d), "median": np.abs(np.median(y) - d)}
     for method, line in (("squares", least_squares(x, y)), ("hull", hull(x, y, pair.is_from_a))):

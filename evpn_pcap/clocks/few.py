@@ -33,11 +33,8 @@ def fit_few(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> tuple[Curve, 
     """Return the curve of frames in order of time, and the same with bounds that hold although a clock was slewed near
     the ends; None where nothing is left of a direction; x and y in ns.
     """
-    upper = _without_strays(Constraints(x[is_upper], y[is_upper] + STAMP_SLACK_NS))
-    lower = _without_strays(Constraints(x[~is_upper], y[~is_upper] - STAMP_SLACK_NS))
+    upper, lower = believed(x, y, is_upper)
     removed_count = len(x) - len(upper.x) - len(lower.x)
-    upper, lower, contradicting_count = without_mismatches(upper, lower)
-    removed_count += contradicting_count
     if not (len(upper.x) and len(lower.x)):
         return None
     pace = max((_pace(upper, 1), _pace(lower, -1)), key=lambda one: (one.is_known, -one.rho))
@@ -78,6 +75,13 @@ def _usual_room(curve: Curve, upper: Constraints, lower: Constraints) -> float:
     return max(float(np.median(above) - np.median(below)), float(np.median((curve.high - curve.low)[inside])))
 
 
+def believed(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> tuple[Constraints, Constraints]:
+    """Return upper and lower bounds that frames in order of time give, without those that others show to be wrong."""
+    upper = _without_strays(Constraints(x[is_upper], y[is_upper] + STAMP_SLACK_NS))
+    lower = _without_strays(Constraints(x[~is_upper], y[~is_upper] - STAMP_SLACK_NS))
+    return _without_mismatches(upper, lower)
+
+
 def _lone(mine: np.ndarray, others: np.ndarray) -> list[Break]:
     """Return long stretches at the ends in which only the other direction has frames that bounds rest on (times of
     both): half of what tells is silent.
@@ -113,24 +117,21 @@ def _pace(constraints: Constraints, sign: int) -> Pace:
     return Pace(rate, doubt, doubt, is_known=True) if doubt < MOST_DOUBT else Pace()
 
 
-def without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constraints, Constraints, int]:
+def _without_mismatches(upper: Constraints, lower: Constraints) -> tuple[Constraints, Constraints]:
     """Return the constraints without those that contradict most of their neighbours, before and after.
 
     A clock that is set makes old frames contradict new ones on one side only, and is no mismatch.
     Times as far apart as GAP_NS are not compared: between them a clock may have been set.
     """
-    removed_count = 0
     for _ in range(MOST_PASSES):
         if not (len(upper.x) and len(lower.x)):
             break
         bad_upper = _contradicts(upper, lower, sign=1)
         bad_lower = _contradicts(lower, upper, sign=-1)
-        bad_count = int(bad_upper.sum() + bad_lower.sum())
-        if not bad_count:
+        if not (bad_upper.any() or bad_lower.any()):
             break
-        removed_count += bad_count
         upper, lower = upper.take(~bad_upper), lower.take(~bad_lower)
-    return upper, lower, removed_count
+    return upper, lower
 
 
 def _contradicts(mine: Constraints, others: Constraints, sign: int) -> np.ndarray:

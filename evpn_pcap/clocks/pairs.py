@@ -81,6 +81,6 @@ def fit_pair(a: int, b: int, stamps: Stamps) -> PairFit:
         found = [one.scaled(1e9, 1e3) for one in many] if many else fit_few(x, y, stamps.is_upper)
         if found:
             curve, edged = found
-            loose = unsteady(curve, x, y, stamps.is_upper)
             told = slewing(edged, x, stamps.is_upper)
+            loose = unsteady(told, x, y, stamps.is_upper)
     return PairFit(a, b, curve, base_x, base_y, upper_count, lower_count, stamps.thinned(SAMPLE_COUNT), told, loose)

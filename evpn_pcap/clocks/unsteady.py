@@ -13,10 +13,8 @@ import numpy as np
 from evpn_pcap.clocks.curve import CONTRADICTION, SLEW, Curve
 from evpn_pcap.clocks.direction import RATE_LIMIT
 from evpn_pcap.clocks.edges import SLEW_PPM
-from evpn_pcap.clocks.few import without_mismatches
-from evpn_pcap.clocks.windows import Constraints
+from evpn_pcap.clocks.few import believed
 
-STAMP_SLACK_NS = 2_000.0  # microsecond stamps are cut off, one at each host
 BEYOND_NS = 10e6  # before the first and after the last frame a clock may have been set, by no more than this
 SHORT_NS = 120e9  # captures that are shorter do not show how steady the clocks are
 GROUP_NS, MOST_GROUPS = 10e6, 2_000  # frames this close together are of one moment, or as close as so many allow
@@ -28,14 +26,15 @@ EDGE_NS = 1.0
 
 
 def unsteady(curve: Curve, x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> Curve | None:
-    """Return the curve with bounds that hold for clocks of which nothing is known, too; x and y in ns, x in order.
+    """Return the curve with bounds that hold for clocks of which nothing is known, too, never closer than its own.
 
-    None where frames are many over a long time, and nothing contradicts them: the course that they tell is steady.
-    The graph takes these bounds where any pair of its hosts shows a step, a slew or a contradiction.
+    x and y in ns, x in order. None where frames are many over a long time, and nothing contradicts them: the course
+    that they tell is steady. The graph takes these bounds where any pair of its hosts shows a step, a slew or a
+    contradiction.
     """
     if curve.is_smooth and x[-1] - x[0] >= SHORT_NS and not {CONTRADICTION, SLEW} & set(curve.flags):
         return None
-    upper, lower, _ = without_mismatches(Constraints(x[is_upper], y[is_upper]), Constraints(x[~is_upper], y[~is_upper]))
+    upper, lower = believed(x, y, is_upper)
     if not (len(upper.x) and len(lower.x)):
         return None
     x, y = np.concatenate([upper.x, lower.x]), np.concatenate([upper.y, lower.y])
@@ -106,8 +105,7 @@ class _Groups:
 def _groups(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray) -> _Groups:
     """Return the frames in groups; where those of one moment exclude each other, each alone."""
     width = max(GROUP_NS, (x[-1] - x[0]) / MOST_GROUPS)
-    high = np.where(is_upper, y + STAMP_SLACK_NS, FAR_NS)
-    low = np.where(is_upper, FAR_NS, STAMP_SLACK_NS - y)
+    high, low = np.where(is_upper, y, FAR_NS), np.where(is_upper, FAR_NS, -y)
     number = np.floor((x - x[0]) / width).astype(np.int64)
     # a frame within a group's width of the one before it belongs to it, but no group is longer than two widths
     is_first = (np.diff(x, prepend=-np.inf) > width) | (np.diff(number // 2, prepend=-1) > 0)
@@ -245,9 +243,13 @@ def _usual_rate(curve: Curve) -> float:
 
 
 def _spanning(curve: Curve, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Curve:
-    """Return the curve with these bounds, which widen by RATE_LIMIT beyond their knots."""
-    own_low, own_high = np.interp(x, curve.x, curve.low), np.interp(x, curve.x, curve.high)
-    low, high = np.where(low <= -FAR_NS, own_low, low), np.where(high >= FAR_NS, own_high, high)
+    """Return the curve with its bounds and these, whichever are wider; beyond their knots by RATE_LIMIT ever wider."""
+    knots = np.union1d(x, curve.x[(curve.x > x[0]) & (curve.x < x[-1])])
+    own_low, own_high = np.interp(knots, curve.x, curve.low), np.interp(knots, curve.x, curve.high)
+    low, high = np.interp(knots, x, low), np.interp(knots, x, high)
+    low = np.where(low <= -FAR_NS, own_low, np.minimum(low, own_low))
+    high = np.where(high >= FAR_NS, own_high, np.maximum(high, own_high))
+    x = knots
     far = max(abs(float(curve.x[0])), abs(float(curve.x[-1])), FAR_NS)
     x = np.concatenate([[x[0] - far], x, [x[-1] + far]])
     low = np.concatenate([low[:1] - RATE_LIMIT * far, low, low[-1:] - RATE_LIMIT * far])
