@@ -10,6 +10,7 @@ import numpy as np
 
 SLEW_PPM = 150.0  # by how much more two clocks part while one is slewed; chrony and adjtime do 100
 SLOW_PPM = 50.0  # slower slews show: the course follows them
+SURE_SHARE = 1.5  # of what bounds leave open: once a slew has moved the clocks so far, frames show it for sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Edges:
 
     first: float  # the first stretch ends
     last: float  # the last one begins
-    most: float  # what the bounds leave open
+    most: float  # by how much a slew may have moved the clocks unseen
     ppm: float
 
     def doubt(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -36,10 +37,11 @@ class Edges:
         return np.asarray((start < self.first) | (stop > self.last))
 
 
-def edges_of(upper_x: np.ndarray, lower_x: np.ndarray, most: float, ppm: float) -> Edges:
-    """Return the stretches in which a slew that moves the clocks by `most` would not show; it takes both directions'
-    frames, whose times are given, in order.
+def edges_of(upper_x: np.ndarray, lower_x: np.ndarray, left_open: float, ppm: float) -> Edges:
+    """Return the stretches in which a slew would not show where bounds leave so much open; it takes frames of both
+    directions, whose times are given, in order.
     """
+    most = SURE_SHARE * left_open
     length = most / (SLOW_PPM * ppm)
     first, last = max(upper_x[0], lower_x[0]), min(upper_x[-1], lower_x[-1])
     return Edges(float(first) + length, float(last) - length, most, ppm)
