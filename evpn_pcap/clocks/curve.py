@@ -11,6 +11,8 @@ MISMATCHES = "mismatches"  # frames left out that others show to be impossible
 CONTRADICTION = "contradiction"  # bounds exclude each other, and nothing explains it
 SILENCE = "silence"  # a gap in which a small step would not have shown
 
+Zone = tuple[float, float]  # from when to when
+
 
 @dataclass(frozen=True, slots=True)
 class Break:

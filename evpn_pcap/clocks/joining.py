@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evpn_pcap.clocks.curve import Break, Curve
+from evpn_pcap.clocks.curve import Break, Curve, Zone
 from evpn_pcap.clocks.edges import Edges
 from evpn_pcap.clocks.regime import Regime
 
 EPSILON_S = 1e-6
 NEAR_S, FAR_S = 20.0, 1e6
 FAR_RHO_PPM = 100.0  # beyond the frames, after NEAR_S, the rate is known no better (clock.md, section 5)
-
-Zone = tuple[float, float]
 
 
 def joined(

@@ -10,10 +10,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from evpn_pcap.clocks.borders import LEAST_STEP_US, Zone, located
+from evpn_pcap.clocks.borders import LEAST_STEP_US, located
 from evpn_pcap.clocks.breaks import Bins, bins, jumps, overall_rate, rate_doubt, usual_rate
 from evpn_pcap.clocks.cleaning import believable, rough_rate
-from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, STEP_OR_SLEW, Break, Curve
+from evpn_pcap.clocks.curve import CONTRADICTION, MISMATCHES, SILENCE, STEP, STEP_OR_SLEW, Break, Curve, Zone
 from evpn_pcap.clocks.edges import edges_of
 from evpn_pcap.clocks.joining import joined, knots_of
 from evpn_pcap.clocks.regime import FEW_RHO_PPM, SURE_SPREADS, Regime, fit_regime
