@@ -7,40 +7,45 @@ Queues are no normal noise: a step counts where both directions show it, each by
 
 import numpy as np
 
+from evpn_pcap.clocks.curve import Zone
 from evpn_pcap.clocks.observations import observations
 from evpn_pcap.clocks.smoothing import GATE, WANDERS, kernel
 
 FRAMES, MOST_OBSERVATIONS = 3, 40  # frames an observation, so that a late one does not count; a direction
 MOST_FRAMES = 1_200  # with more, bins are fine enough
 SURE_GAIN = 25.0  # twice the logarithm of how much likelier a step makes the observations
+HINT_GAIN = 12.5  # of one begin, without which no other was seen to be sure
 SURE = 7.0  # standard deviations of the step in each direction
 LEAST_STEP_US = 120.0  # one of 300 us may show in part
 LEAST_BESIDE = 2  # observations of each direction before a step, and after
 LEAST_NOISE_US = 2.0
 
 
-def hidden_step(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> tuple[float, float] | None:
+def hidden_step(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> Zone | None:
     """Return between which times a step hides, if one does; x in s, level (the differences less any line) in us.
 
-    A step within an observation shows only in part, so observations are begun at several frames.
+    A step within an observation shows only in part, so observations are begun at several frames, if the first begin
+    gives any hint.
     """
     if len(x) > MOST_FRAMES:
         return None
-    found: list[tuple[float, tuple[float, float]]] = []
+    found: list[tuple[float, Zone]] = []
     for skipped in range(FRAMES):
         rows = np.ones(len(x), bool)
         for way in (is_upper, ~is_upper):
             rows[np.flatnonzero(way)[: skipped * max(1, int(way.sum()) // MOST_OBSERVATIONS // FRAMES)]] = False
-        step = _step(x[rows], level[rows], is_upper[rows])
-        found += [step] if step else []
+        gain, zone = _step(x[rows], level[rows], is_upper[rows])
+        found += [(gain, zone)] if zone else []
+        if gain < HINT_GAIN:
+            break
     return max(found)[1] if found else None
 
 
-def _step(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> tuple[float, tuple[float, float]] | None:
-    """Return by how much a sure step makes observations of these frames likelier, and between which times it is."""
+def _step(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> tuple[float, Zone | None]:
+    """Return by how much a step makes observations of these frames likelier and, if it is sure, when it is."""
     counts = [min(MOST_OBSERVATIONS, int(rows.sum()) // FRAMES) for rows in (is_upper, ~is_upper)]
     if min(counts) < 2 * LEAST_BESIDE:
-        return None
+        return 0.0, None
     t, values, is_up, noise = observations(x, level, is_upper, 0.0, (counts[0], counts[1]))
     noise = np.maximum(noise, LEAST_NOISE_US)
     for rows in (is_up, ~is_up):
@@ -48,12 +53,12 @@ def _step(x: np.ndarray, level: np.ndarray, is_upper: np.ndarray) -> tuple[float
     beside = np.min([np.minimum(np.cumsum(one), one.sum() - np.cumsum(one)) for one in (is_up, ~is_up)], axis=0)
     places = np.flatnonzero(beside >= LEAST_BESIDE) + 1
     if not len(places):
-        return None
+        return 0.0, None
     after, gain, up, down = _likeliest(t - t[0], values, is_up, noise, places)
     in_spreads = up[0] / up[1], down[0] / down[1]
     is_sure = gain > SURE_GAIN and (min(in_spreads) > SURE or max(in_spreads) < -SURE)
     is_large = abs(up[0] + down[0]) / 2 > LEAST_STEP_US
-    return (gain, (float(t[after - 2]), float(t[after + 1]))) if is_sure and is_large else None
+    return gain, (float(t[after - 2]), float(t[after + 1])) if is_sure and is_large else None
 
 
 def _off_both(values: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def slewing(curve: Curve, x: np.ndarray, is_upper: np.ndarray) -> Curve:
 def _silences(times: np.ndarray) -> np.ndarray:
     """Return begin and end of each silence between frames, in order: long by itself, and for these frames."""
     gaps = np.diff(times)
-    if not len(gaps):
+    if not len(gaps) or gaps.max() <= SILENCE_NS:
         return np.zeros((0, 2))
     at = np.flatnonzero(gaps > max(SILENCE_NS, SILENCE_GAPS * float(np.median(gaps))))
     return np.column_stack([times[at], times[at + 1]])
