@@ -4,10 +4,11 @@
                                 [--hosts 500 --pairs 2000] [--seed N]
 
 Errors are |estimate - truth| in us at random times, median / 99th percentile over all runs of a scenario. "half" is
-half the bracket, "covered" the share of times with the truth inside in the worst run, "open" counts the runs with a
-time that is neither covered nor inside an interval that the fit names (step, slew, silence), and "named" is the share
-of all times that such intervals take. Widths of steps are in mean spacings of frames; "oracle" is the mean for one who
-knows all but the step's time. Seeds are fresh unless one is given; runs are spread over all cores.
+half the bracket that users are told, "covered" the share of times with the truth inside in the worst run, "open"
+counts the runs with a time that is neither covered nor inside an interval that the fit names (step, slew, silence),
+and "named" is the share of all times that such intervals take. Widths of steps are in mean spacings of frames;
+"oracle" is the mean for one who knows all but the step's time. Seeds are fresh unless one is given; runs are spread
+over all cores.
 """
 
 import argparse

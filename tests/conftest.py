@@ -31,7 +31,7 @@ LONGEST = (
     *("test_parts", "test_checks", "test_synth", "test_bgp"),
 )
 LAST = "test_truth"
-SHARED_ANALYSES = {"test_matrix": "test_samples"}  # these files' tests run in one process: they look at the same samples
+SHARED_ANALYSES = {"test_matrix": "test_samples"}  # one process for both: they look at the same samples
 
 
 def pytest_collection_modifyitems(items):

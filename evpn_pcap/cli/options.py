@@ -87,7 +87,7 @@ class Reading:
         typer.Option(
             metavar="N",
             min=0,
-            help="Processes that read captures; 0: one a core. Default: one, for a large pcap one a core.",
+            help="Processes to read captures, compare clocks; 0: one a core. Default: one, for large ones one a core.",
             rich_help_panel="Captures",
             show_default=False,
         ),
