@@ -22,7 +22,7 @@ def clock_pairs(hosts: tuple[str, ...], pairs: Sequence[PairFit], contradicted: 
 
 
 def _row(hosts: tuple[str, ...], pair: PairFit) -> dict[str, object]:
-    times, curve = pair.sample.x_ns, pair.curve
+    times, curve = pair.sample.x_ns, pair.told
     first, last = int(times.min()), int(times.max())
     middle = (first + last) // 2
     row: dict[str, object] = {
@@ -86,7 +86,7 @@ def clock_traces(hosts: tuple[str, ...], pairs: Sequence[PairFit]) -> pd.DataFra
 
 def _traces(pair: PairFit) -> list[dict[str, np.ndarray]]:
     """Return the frames, the course and the breaks of one pair as columns; the least int64 stands for missing."""
-    sample, curve = pair.sample, pair.curve
+    sample, curve = pair.sample, pair.told
     kinds = np.where(sample.is_upper, "there", "back")
     parts = [_part(pair, kinds, sample.x_ns, sample.y_ns)]
     if curve is None:
