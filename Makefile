@@ -20,7 +20,7 @@ demo: $(VENV)/.package  ## analyze a sample of six hosts and draw its timeline
 	@echo "The timeline of the sample: $(CURDIR)/out/timeline.svg"
 
 test: lint | system  ## lint, then all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.tools  ## ruff and mypy
 	$(BIN)/ruff check .

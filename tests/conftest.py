@@ -27,21 +27,17 @@ def pytest_addoption(parser):
 # What takes longest comes first, so that the workers of `make test` end together. Real fabrics come before all,
 # test_truth after all: it keeps both cores busy by itself. What is not named takes less than a minute.
 LONGEST = (
-    *("test_lab", "test_samples", "test_matrix", "test_cli", "test_corpus", "test_readers_agree", "test_reasons"),
+    *("test_lab", "test_samples", "test_cli", "test_corpus", "test_readers_agree", "test_reasons"),
     *("test_parts", "test_checks", "test_synth", "test_bgp"),
 )
 LAST = "test_truth"
-SHARED_ANALYSES = {"test_matrix": "test_samples"}  # one process for both: they look at the same samples
 
 
 def pytest_collection_modifyitems(items):
-    """Skip, with the reason printed, what this machine cannot run; put the files that take longest first, and each
-    file's tests in one process (with --dist loadgroup).
-    """
+    """Skip, with the reason printed, what this machine cannot run; put the files that take longest first."""
     places = {name: place for place, name in enumerate(LONGEST)} | {LAST: len(LONGEST) + 1}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(SHARED_ANALYSES.get(item.path.stem, item.path.stem)))
         if item.get_closest_marker("corpus") and not (SHARED / "captures").is_dir():
             item.add_marker(pytest.mark.skip(reason="the shared captures and corpus are not beside the project"))
         if item.get_closest_marker("tshark") and not (shutil.which("tshark") and shutil.which("capinfos")):

@@ -1,7 +1,8 @@
 """Every folder of samples/: what the analysis says against counted expectations and against the truth.
 
 `pytest tests/test_samples.py --update-samples -s` prints, for each sample, what the analysis found in the
-form of expected.json; nothing is overwritten: expectations come from the truth, not from the program.
+form of expected.json; nothing is overwritten: expectations come from the truth, not from the program. With -s the
+matrix of samples and rules is printed, too.
 """
 
 import importlib.util
@@ -19,6 +20,7 @@ import pytest
 import evpn_pcap
 from evpn_pcap.addresses import mac_text
 from evpn_pcap.model import Options
+from evpn_pcap.rules import load_rules
 from samples.lab.skew import Clock, read_clocks
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -26,6 +28,19 @@ NAMES = sorted(path.parent.name for path in SAMPLES.glob("*/expected.json"))
 WITH_TRUTH = sorted(path.parent.name for path in SAMPLES.glob("*/truth.json"))
 WITH_BRACKET = [name for name in NAMES if name.startswith("founding-case")]
 NEAR_NS = 50_000_000
+RULES = load_rules()
+# What fires beside the sample that goes by a rule's name, and why that is right.
+EXPLAINED = {
+    ("arp-flooded", "no-svi-address"): "the lab's own picture of that diagnosis",
+    ("learned-then-suppressed", "gateway-primed"): "the lab's own picture of that diagnosis",
+    ("suppression-off", "suppression-not-working"): "the lab's own picture of that diagnosis",
+    ("lab-probes", "dad-blind"): "the lab's own picture of that diagnosis",
+    ("lab-unknown-unicast", "unknown-unicast"): "the lab's own picture of that diagnosis",
+    (
+        "sequence-regress",
+        "sequence-not-incremented",
+    ): "the diagnosis sees the damage, the check the rule that was broken",
+}
 ANSWERED_BY = {"proxy": "proxy", "EVPN1": "gateway"}  # how the truth writes it: pve1:proxy, pve1:EVPN1, vm2
 
 spec = importlib.util.spec_from_file_location("samples_build", SAMPLES / "build.py")
@@ -300,3 +315,31 @@ def test_every_rule_has_a_sample_that_fires_it():
     fired = {finding for name in NAMES for finding in read(name, "expected.json")["findings"]}
 
     assert rules <= fired
+
+
+def fired(told):
+    """Return how often each rule fired in an analysis."""
+    return Counter(finding.name for finding in told.findings)
+
+
+def test_each_rule_fires_in_its_own_sample_and_in_no_other(capsys):
+    """A finding is in the sample of its name, or in the table of explanations; and every explanation is needed."""
+    found = {name: fired(analysis_of(name)) for name in NAMES}
+
+    with capsys.disabled():
+        print("\n" + _matrix(found))
+    cells = {(name, rule) for name, rules in found.items() for rule in rules}
+    own = {(rule.name, rule.name) for rule in RULES}
+    assert own - cells == set(), "rules that do not fire in their own sample"
+    assert cells - own == EXPLAINED.keys()
+
+
+def _matrix(found):
+    """Return one line a sample: the code of each rule that fired there, with * on the diagonal."""
+    codes = {rule.name: rule.code for rule in RULES}
+    lines = [
+        f"{name:<32}"
+        + "  ".join(f"{codes[rule]}{'*' * (rule == name)} x{count}" for rule, count in sorted(rules.items()))
+        for name, rules in found.items()
+    ]
+    return "\n".join(lines)

@@ -1,33 +1,18 @@
-"""Which rule fires on which sample: each in its own, and in no other that is not explained here.
+"""Rules by themselves: silent on a healthy fabric, content with any table, one code and all words each.
 
-`pytest tests/test_matrix.py -s` prints the matrix.
+Which rule fires on which sample is in test_samples.
 """
 
-from collections import Counter
 from dataclasses import fields, replace
 
 import pytest
 
 from evpn_pcap.columns import FOUND
 from evpn_pcap.model import Tables
-from evpn_pcap.rules import load_rules
-from tests.test_samples import NAMES, analysis_of
+from tests.test_samples import RULES, analysis_of, fired
 from tests.test_truth import SCENARIOS, SKEWED
 from tests.test_truth import analysis_of as analysis_of_capture
 
-RULES = load_rules()
-# What fires beside the sample that goes by a rule's name, and why that is right.
-EXPLAINED = {
-    ("arp-flooded", "no-svi-address"): "the lab's own picture of that diagnosis",
-    ("learned-then-suppressed", "gateway-primed"): "the lab's own picture of that diagnosis",
-    ("suppression-off", "suppression-not-working"): "the lab's own picture of that diagnosis",
-    ("lab-probes", "dad-blind"): "the lab's own picture of that diagnosis",
-    ("lab-unknown-unicast", "unknown-unicast"): "the lab's own picture of that diagnosis",
-    (
-        "sequence-regress",
-        "sequence-not-incremented",
-    ): "the diagnosis sees the damage, the check the rule that was broken",
-}
 CAPTURES = {
     "arp-flooded": {"no-svi-address"},  # the lab has no gateway there
     "arp-learned-then-suppressed": {"gateway-primed"},  # flooded until each VM has asked the gateway
@@ -35,34 +20,6 @@ CAPTURES = {
     "suppression-off": {"suppression-not-working"},  # neigh_suppress off for seconds
     SKEWED: {"gateway-primed"},
 }
-
-
-def fired(told):
-    """Return how often each rule fired in an analysis."""
-    return Counter(finding.name for finding in told.findings)
-
-
-def test_each_rule_fires_in_its_own_sample_and_in_no_other(capsys):
-    """A finding is in the sample of its name, or in the table of explanations; and every explanation is needed."""
-    found = {name: fired(analysis_of(name)) for name in NAMES}
-
-    with capsys.disabled():
-        print("\n" + _matrix(found))
-    cells = {(name, rule) for name, rules in found.items() for rule in rules}
-    own = {(rule.name, rule.name) for rule in RULES}
-    assert own - cells == set(), "rules that do not fire in their own sample"
-    assert cells - own == EXPLAINED.keys()
-
-
-def _matrix(found):
-    """Return one line a sample: the code of each rule that fired there, with * on the diagonal."""
-    codes = {rule.name: rule.code for rule in RULES}
-    lines = [
-        f"{name:<32}"
-        + "  ".join(f"{codes[rule]}{'*' * (rule == name)} x{count}" for rule, count in sorted(rules.items()))
-        for name, rules in found.items()
-    ]
-    return "\n".join(lines)
 
 
 @pytest.mark.corpus
