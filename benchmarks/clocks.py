@@ -124,13 +124,13 @@ def judged(drawn: tuple[str, int, int]) -> Run | None:
     pair = simulate_pair(SCENES[name], count, seed)
     y_ns = pair.b_ns - pair.a_ns
     fit = fit_pair(0, 1, Stamps(pair.a_ns, y_ns, pair.is_from_a))
-    if fit.told is None:
+    told = fit.bounding(is_steady=not (fit.told and UNSTEADY & set(fit.told.flags)))  # as the graph has a lone pair's
+    if told is None:
         return None
     at, expected = truth(pair, seed)
     x, y = (pair.a_ns - fit.base_x_ns) / 1e9, (y_ns - fit.base_y_ns) / 1e3
     t, d = (at - fit.base_x_ns) / 1e9, (expected - fit.base_y_ns) / 1e3
-    is_steady = not UNSTEADY & set(fit.told.flags)
-    curve = ((None if is_steady else fit.loose) or fit.told).scaled(1e-9, 1e-3)  # as the graph takes a lone pair's
+    curve = told.scaled(1e-9, 1e-3)
     low, estimate, high = (np.interp(t, curve.x, one) for one in (curve.low, curve.estimate, curve.high))
     errors = {"ours": np.abs(estimate - d), "median": np.abs(np.median(y) - d)}
     for method, line in (("squares", least_squares(x, y)), ("hull", hull(x, y, pair.is_from_a))):

@@ -51,12 +51,12 @@ def align(
     _refuse_input(output, sources)
     with running(reading, words) as run:
         decoded, failures = read_captures(reading.captures, options, run)
+        tell([one.capture for one in decoded], failures, words)
+        unread = {name for name, _ in failures}
+        readable = [source for source in sources if source.name not in unread]
+        if not readable:
+            raise CaptureError("no capture could be read: nothing is written")
         clocks, hosts = clocks_of(decoded, options, run)
-    tell([one.capture for one in decoded], failures, words)
-    unread = {name for name, _ in failures}
-    readable = [source for source in sources if source.name not in unread]
-    if not readable:
-        raise CaptureError("no capture could be read: nothing is written")
     readable = [replace(source, host=hosts[source.capture_id]) for source in readable]
     with whole_file(output) as file:
         written = write_aligned(readable, clocks, file, output.absolute().parent)

@@ -36,21 +36,16 @@ class _Near:
     old: np.ndarray
     new: np.ndarray
     neither: np.ndarray  # late ones, or what the clock showed on its way
-
-    @property
-    def split(self) -> int:
-        """Before how many frames most are old, and from there on most are new."""
-        return _split(self.old, self.new)
+    split: int  # before so many frames most are old, and from there on most are new
 
     def sure(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the old frames before the split, and the new ones after it."""
-        split = self.split
-        return np.flatnonzero(self.old[:split]), np.flatnonzero(self.new[split:]) + split
+        return np.flatnonzero(self.old[: self.split]), np.flatnonzero(self.new[self.split :]) + self.split
 
     def stray(self) -> np.ndarray:
         """Return the frames that neither regime explains there: of a slew, or of a clock that shows a time twice."""
-        split = self.split
-        stray = np.concatenate([np.flatnonzero(self.new[:split]), np.flatnonzero(self.old[split:]) + split])
+        early, late = np.flatnonzero(self.new[: self.split]), np.flatnonzero(self.old[self.split :]) + self.split
+        stray = np.concatenate([early, late])
         neither = np.flatnonzero(self.neither)
         return np.sort(np.concatenate([stray, neither])) if len(neither) > MOST_LATE else stray
 
@@ -118,7 +113,8 @@ def _near(x: np.ndarray, y: np.ndarray, is_upper: np.ndarray, before: Regime, af
         ]
         impossible.append(np.where(is_upper, (y < low) | (latest > slowest[0]), (y > high) | (-latest > slowest[1])))
     by_old, by_new = impossible
-    return _Near(x, y, is_upper, by_new & ~by_old, by_old & ~by_new, by_old & by_new)
+    old, new = by_new & ~by_old, by_old & ~by_new
+    return _Near(x, y, is_upper, old, new, by_old & by_new, _split(old, new))
 
 
 def _widened(near: _Near, hard: Zone, soft: Zone, sides: tuple[Regime, Regime]) -> Zone:

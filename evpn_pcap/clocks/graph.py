@@ -134,7 +134,7 @@ def follow(host_count: int, pairs: list[PairFit], reference: int, covered: list[
     apart, constraints, wrong, gap = _reconciled(is_rough, reference, usable, read, apart)
     is_steady = not wrong and not any(UNSTEADY & set(curve.flags) for _, curve in usable)
     told = [
-        _only_where(_read(pair, (None if is_steady else pair.loose) or pair.told or curve, moments, base, seen), known)
+        _only_where(_read(pair, pair.bounding(is_steady=is_steady) or curve, moments, base, seen), known)
         for (pair, curve), seen, known in zip(usable, seen_by_a, is_told, strict=True)
     ]
     if is_steady:

@@ -55,6 +55,10 @@ class PairFit:
         removed = self.curve.mismatch_count if self.curve else 0
         return self.upper_count + self.lower_count - removed
 
+    def bounding(self, *, is_steady: bool) -> Curve | None:
+        """Return the curve with the bounds to tell, where all clocks of the capture seem steady or not."""
+        return (None if is_steady else self.loose) or self.told
+
 
 def stamps_of(matches: Matches, order: np.ndarray) -> Stamps:
     """Return the stamps of one pair's matches; `order` as from direction.find_order.

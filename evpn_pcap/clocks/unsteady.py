@@ -249,9 +249,8 @@ def _spanning(curve: Curve, x: np.ndarray, low: np.ndarray, high: np.ndarray) ->
     low, high = np.interp(knots, x, low), np.interp(knots, x, high)
     low = np.where(low <= -FAR_NS, own_low, np.minimum(low, own_low))
     high = np.where(high >= FAR_NS, own_high, np.maximum(high, own_high))
-    x = knots
     far = max(abs(float(curve.x[0])), abs(float(curve.x[-1])), FAR_NS)
-    x = np.concatenate([[x[0] - far], x, [x[-1] + far]])
+    x = np.concatenate([[x[0] - far], knots, [x[-1] + far]])
     low = np.concatenate([low[:1] - RATE_LIMIT * far, low, low[-1:] - RATE_LIMIT * far])
     high = np.concatenate([high[:1] + RATE_LIMIT * far, high, high[-1:] + RATE_LIMIT * far])
     return replace(curve, x=x, low=low, high=high, estimate=np.interp(x, curve.x, curve.estimate))
